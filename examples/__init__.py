@@ -1,0 +1,1 @@
+"""Whole projects with retarget_plugin installed."""

@@ -1,0 +1,97 @@
+"""The message as Django mail knows it: text and HTML, our headers, and lines that must not be folded."""
+
+from __future__ import annotations
+
+import re
+from email.header import Header
+from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.policy import EmailPolicy
+from typing import Any
+
+from django.core.mail import EmailMultiAlternatives
+
+from retarget_plugin.domain.messages import OutgoingEmail
+
+_UNSUBSCRIBE = "List-Unsubscribe"
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Letter(EmailMultiAlternatives):
+    """An e-mail whose List-Unsubscribe stays one plain line, however long its URL is.
+
+    Python's modern e-mail policy (Django 6 and later) writes a long word as encoded-words (RFC 2047), which no mailbox
+    provider decodes there: the unsubscribe button vanishes. The older policy folds before the word.
+    """
+
+    def message(self, **options: Any) -> Any:
+        message = super().message(**options)
+        url = message[_UNSUBSCRIBE]
+        if url is None:
+            return message
+        if isinstance(message.policy, EmailPolicy):
+            registry = HeaderRegistry()
+            registry.map_to_type(_UNSUBSCRIBE, _OneLine)
+            message.policy = message.policy.clone(header_factory=registry)
+            message.replace_header(_UNSUBSCRIBE, str(url))
+        else:
+            message.replace_header(_UNSUBSCRIBE, _OneLineHeader(str(url)))
+        return message
+
+
+class _OneLine(UnstructuredHeader):
+    """For the modern policy. `headers.problem` has seen to it that the value is ASCII and short enough."""
+
+    def fold(self, *, policy: Any) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+class _OneLineHeader(Header):
+    """For the policy of Python 3.2, which Django 5.2 uses."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value, maxlinelen=0)
+        self._value = value
+
+    def encode(self, *args: Any, **kwargs: Any) -> str:
+        return self._value
+
+    def __str__(self) -> str:
+        return self._value
+
+
+def message_id(email: OutgoingEmail) -> str:
+    """Our Message-ID: the same for every attempt of a message, at the sender's own domain."""
+    domain = email.from_email.rpartition("@")[2].encode("idna").decode("ascii")
+    unique = _NOT_IN_IDS.sub("-", f"retarget.{email.message_id}.{email.idempotency_key}")
+    return f"<{unique}@{domain}>"
+
+
+def letter(email: OutgoingEmail, *, has_message_id: bool) -> Letter:
+    """The Django message for `email`, whose header-bound values `headers.problem` has passed.
+
+    `has_message_id`: write our Message-ID. API providers write their own, and some refuse a second one.
+    """
+    headers = {}
+    if email.unsubscribe_url:
+        # RFC 8058: the pair makes the mailbox's own unsubscribe button post to us.
+        headers[_UNSUBSCRIBE] = f"<{email.unsubscribe_url}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if has_message_id:
+        headers["Message-ID"] = message_id(email)
+    message = Letter(
+        subject=email.subject,
+        body=email.text,
+        from_email=_mailbox(email.from_name, email.from_email),
+        to=[email.to],
+        reply_to=[email.reply_to] if email.reply_to else None,
+        headers=headers,
+    )
+    if email.html:
+        message.attach_alternative(email.html, "text/html")
+    return message
+
+
+def _mailbox(name: str, address: str) -> str:
+    """`"Name" <address>`, always quoted; Django and anymail encode what is not ASCII."""
+    quoted = name.strip().replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>' if quoted else address

@@ -1,0 +1,35 @@
+"""Telephone numbers as gateways want them and as people may see them."""
+
+from __future__ import annotations
+
+import re
+
+from retarget_plugin.domain.messages import Outcome, OutgoingSms
+from retarget_plugin.domain.vocabulary import OutcomeKind
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def refusal(sms: OutgoingSms) -> Outcome | None:
+    """`rejected` for what no gateway may be asked to carry: a number that is not E.164, or no text. Else None."""
+    if not _E164.fullmatch(sms.to):
+        return Outcome(kind=OutcomeKind.REJECTED, code="invalid_number", detail="The number is not in E.164 form.")
+    if not sms.text.strip():
+        return Outcome(kind=OutcomeKind.REJECTED, code="no_text", detail="The text is empty.")
+    return None
+
+
+def masked(number: str) -> str:
+    """`+33612345678` as `+336…78`."""
+    return f"{number[:4]}…{number[-2:]}" if len(number) > 8 else "…"
+
+
+def digits(number: str) -> str:
+    """The number without its plus sign."""
+    return number.removeprefix("+")
+
+
+def e164(number: str) -> str:
+    """What a gateway sent back, with a plus sign if it is a full number. Short codes and names stay as they are."""
+    plain = number.strip()
+    return f"+{plain}" if plain.isascii() and plain.isdigit() and len(plain) >= 8 else plain

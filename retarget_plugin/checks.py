@@ -1,0 +1,132 @@
+"""System checks: what is wrong in the settings, before a shopper notices. Ids are stable: retarget_plugin.E001..."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register as register_check
+
+from retarget_plugin import channels, conf, hosts
+from retarget_plugin.exceptions import ConfigurationError
+
+
+def register() -> None:
+    """Register every check with Django."""
+    register_check(check_settings)
+    register_check(check_backends)
+    register_check(check_deployment, deploy=True)
+    register_check(check_database, Tags.database)
+
+
+def check_settings(**_: Any) -> Sequence[CheckMessage]:
+    """RETARGET is a dict of known keys with values of the right type."""
+    try:
+        given = conf.user_settings()
+    except ConfigurationError as error:
+        return [Error(str(error), id="retarget_plugin.E001")]
+    known = {name: kind for name, kind, _default in conf.settings}
+    problems: list[CheckMessage] = []
+    for name, value in given.items():
+        if name not in known:
+            close = get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(known)}."
+            problems.append(Error(f"RETARGET has an unknown key {name!r}.", hint=hint, id="retarget_plugin.E002"))
+        elif not _fits(value, known[name]):
+            problems.append(
+                Error(
+                    f"RETARGET[{name!r}] is a {type(value).__name__}; it must be a {known[name].__name__}.",
+                    id="retarget_plugin.E003",
+                )
+            )
+    return problems + _address_problems(given)
+
+
+def check_backends(**_: Any) -> Sequence[CheckMessage]:
+    """Every host and gateway can be imported, and the gateways have what they need."""
+    try:
+        given = conf.user_settings()
+    except ConfigurationError:
+        return []
+    problems: list[CheckMessage] = []
+    if not given.get("HOSTS"):
+        hint = 'Add RETARGET = {"HOSTS": {"default": {"BACKEND": "retarget_plugin.hosts.oscar.OscarHost"}}}, or your own adapter.'
+        problems.append(Warning("No shop is connected: nothing will be captured.", hint=hint, id="retarget_plugin.W001"))
+    for alias in _aliases(conf.settings.HOSTS):
+        try:
+            hosts.get_host(alias)
+        except (ConfigurationError, TypeError) as error:
+            problems.append(Error(f"Host {alias!r}: {error}", id="retarget_plugin.E004"))
+    for alias in _aliases(conf.settings.SMS):
+        try:
+            texts = channels.get_gateway(alias).check()
+        except (ConfigurationError, TypeError) as error:
+            texts = [str(error)]
+        problems += [Error(f"SMS gateway {alias!r}: {text}", id="retarget_plugin.E005") for text in texts]
+    return problems
+
+
+def check_database(**_: Any) -> Sequence[CheckMessage]:
+    """SQLite with Django's own options loses writes under load."""
+    problems: list[CheckMessage] = []
+    for alias, entry in django_settings.DATABASES.items():
+        if "sqlite" not in entry.get("ENGINE", "") or entry.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE":
+            continue
+        hint = (
+            'Set DATABASES["%s"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, '
+            '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.' % alias
+        )
+        problems.append(
+            Warning(f"Database {alias!r} is SQLite without IMMEDIATE transactions.", hint=hint, id="retarget_plugin.W002")
+        )
+    return problems
+
+
+def check_deployment(**_: Any) -> Sequence[CheckMessage]:
+    """What a shop should have set before people run their business on it (`check --deploy`)."""
+    problems: list[CheckMessage] = []
+    if not conf.settings.PUBLIC_URL:
+        problems.append(
+            Warning('Set RETARGET["PUBLIC_URL"]: every link in a message starts with it.', id="retarget_plugin.W003")
+        )
+    elif urlsplit(conf.settings.PUBLIC_URL).scheme != "https":
+        problems.append(
+            Warning("PUBLIC_URL is not https: one-click unsubscribe works over https only.", id="retarget_plugin.W004")
+        )
+    beat = getattr(django_settings, "CELERY_BEAT_SCHEDULE", None) or {}
+    rung = {entry.get("task") for entry in beat.values() if isinstance(entry, dict)}
+    if conf.settings.RUNNER == "celery" and "retarget_plugin.tick" not in rung:
+        hint = "Add **retarget_plugin.tasks.beat_schedule() to CELERY_BEAT_SCHEDULE."
+        problems.append(Warning("Nothing rings the tick.", hint=hint, id="retarget_plugin.W005"))
+    return problems
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if kind is tuple:
+        return isinstance(value, list | tuple)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _address_problems(given: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    for name in ("PUBLIC_URL", "SHORT_URL"):
+        value = given.get(name, "")
+        if not isinstance(value, str) or not value:
+            continue
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            problems.append(
+                Error(f"RETARGET[{name!r}] must be an origin such as https://shop.example.", id="retarget_plugin.E006")
+            )
+    if given.get("RUNNER", "tick") not in ("tick", "celery"):
+        problems.append(Error('RETARGET["RUNNER"] must be "tick" or "celery".', id="retarget_plugin.E007"))
+    return problems
+
+
+def _aliases(value: Any) -> list[str]:
+    return list(value) if isinstance(value, dict) else []

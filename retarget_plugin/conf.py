@@ -1,0 +1,85 @@
+"""One table of typed defaults, read lazily from `settings.RETARGET`. No other room reads that setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from .exceptions import ConfigurationError
+
+
+class Settings:
+    """`conf.settings.NAME`: the shop's value, else the default below. One row is one setting: name, type, default, meaning."""
+
+    #: Shop systems by alias: {"BACKEND": dotted path, "OPTIONS": {...}}.
+    HOSTS: dict[str, dict[str, Any]] = {}
+    #: SMS gateways by alias, in the same form.
+    SMS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "retarget_plugin.channels.sms.console.ConsoleGateway"}}
+    #: Where contacts are pushed (ad audiences, mailing lists), in the same form.
+    DESTINATIONS: dict[str, dict[str, Any]] = {}
+    #: A MAILERS alias or a mail backend's dotted path; empty: the project's own default.
+    MAILER: str = ""
+    #: Origin of this site, such as https://shop.example; every link in a message starts with it.
+    PUBLIC_URL: str = ""
+    #: Origin for short links when the shop owns a shorter domain; empty: PUBLIC_URL.
+    SHORT_URL: str = ""
+    #: "tick": `manage.py retarget_tick --loop`. "celery": beat rings, workers share the work.
+    RUNNER: str = "tick"
+    #: Reverse proxies whose X-Forwarded-For entries may be believed.
+    TRUSTED_PROXY_COUNT: int = 0
+    #: Origins a storefront may call the API from.
+    ALLOWED_ORIGINS: tuple[str, ...] = ()
+    #: SMS gateway alias -> secret in its receipts URL.
+    WEBHOOK_SECRETS: dict[str, str] = {}
+    #: Bearer token for the health page; empty: the page answers 404.
+    HEALTH_TOKEN: str = ""
+
+    #: Seconds a worker may hold a claimed message before another takes it over.
+    LEASE_SECONDS: int = 120
+    #: Rows taken in one claim.
+    BATCH_SIZE: int = 200
+    #: Tries before a message that keeps failing definitely is given up.
+    MAX_ATTEMPTS: int = 8
+    #: Days a recovery link works.
+    RECOVERY_DAYS: int = 30
+    #: Days an unsubscribe page opens; the unsubscribe POST never expires.
+    UNSUBSCRIBE_PAGE_DAYS: int = 60
+    #: Milliseconds the plugin may wait for its own tables in a shop's request.
+    CAPTURE_LOCK_MS: int = 150
+    #: Seconds between two ticks, and between two reconcile passes.
+    TICK_SECONDS: float = 15.0
+    RECONCILE_SECONDS: float = 300.0
+    #: Days back that the reconcile pass looks for carts and orders whose events were lost.
+    RECONCILE_DAYS: int = 2
+    #: GraphQL limits: bytes of a body, tokens of a document, depth, aliases, root fields and cost.
+    GRAPHQL_MAX_BYTES: int = 20_000
+    GRAPHQL_MAX_TOKENS: int = 1_000
+    GRAPHQL_MAX_DEPTH: int = 8
+    GRAPHQL_MAX_ALIASES: int = 15
+    GRAPHQL_MAX_ROOT_FIELDS: int = 10
+    GRAPHQL_MAX_COST: int = 1_000
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.isupper():
+            return super().__getattribute__(name)
+        given = user_settings()
+        return given[name] if name in given else super().__getattribute__(name)
+
+    def __iter__(self) -> Iterator[tuple[str, type, Any]]:
+        """(name, type, default) of every setting, in the order of this file."""
+        for name in type(self).__annotations__:
+            default = getattr(type(self), name)
+            yield name, type(default), default
+
+
+def user_settings() -> Mapping[str, Any]:
+    """The shop's `RETARGET` as written. Raises ConfigurationError when it is no dict."""
+    given = getattr(django_settings, "RETARGET", {})
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("RETARGET must be a dict, such as RETARGET = {'HOSTS': {...}}.")
+    return given
+
+
+settings = Settings()

@@ -1,0 +1,265 @@
+"""Liquid for staff: bounded in time, memory and reach, and unable to mail a hole where a value should be."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from retarget_plugin.exceptions import TemplateError
+
+if TYPE_CHECKING:
+    from liquid import BoundTemplate, Environment, RenderContext
+    from liquid.exceptions import LiquidError
+
+SOURCE_LIMIT = 100_000
+#: Characters of a string, and items of a list, that a filter may take or make.
+STRING_LIMIT = 100_000
+LIST_LIMIT = 1_000
+NUMBER_LIMIT = 1e15
+#: Turns of nested loops; fewer in a long source, so that their product stays below WORK_LIMIT.
+LOOP_LIMIT = 1_000
+WORK_LIMIT = 5_000_000
+#: Characters that all filters of one rendering may go through.
+FILTER_BUDGET = 3_000_000
+OUTPUT_LIMIT = 200_000
+
+# Reach other templates, keep counters, or print a value past the check that no hole is printed.
+_TAGS_TAKEN_OUT = ("include", "render", "tablerow", "increment", "decrement", "doc", "cycle", "echo", "liquid", "ifchanged")
+# Turn text into markup that is not escaped again, or search with a pattern whose time grows with the square.
+_FILTERS_TAKEN_OUT = ("safe", "base64_decode", "base64_url_safe_decode", "strip_html", "escapejs")
+_LIST_FILTERS = frozenset(
+    "compact concat find find_index first has join last map reject reverse size sort sort_natural sum uniq where default".split()
+)
+_KNOWS_MISSING = frozenset({"default", "size"})
+_LIST_WORDS = frozenset({"size", "first", "last"})
+_RAW = re.compile(r"\{\{|\{%")
+_LONG_WIDTH = re.compile(r"%[^%a-zA-Z]*\d{2}")
+
+_left: ContextVar[list[int]] = ContextVar("retarget_plugin_filter_budget")
+
+
+@dataclass(frozen=True)
+class UnknownVariable:
+    """A path that no context of this kind of message holds. `line` and `column` count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+
+def check(source: str, *, is_html: bool = False, part: str = "") -> None:
+    """Raise TemplateError, with line and column, unless `source` can be parsed."""
+    _parse(source, is_html, part)
+
+
+def render(source: str, context: Mapping[str, Any], *, is_html: bool = False, part: str = "") -> str:
+    """`source` filled from `context`; values are escaped when `is_html`.
+
+    Raises TemplateError when the source is wrong or costs too much, when a value that is printed is missing (an author
+    who means nothing to stand there writes `| default: ""`), when what is printed is no text or number, or when the
+    result still holds Liquid.
+    """
+    template = _parse(source, is_html, part)
+    budget = _left.set([FILTER_BUDGET])
+    try:
+        rendered = template.render(context)
+    except Exception as error:  # whatever the engine trips over is the template's fault, and stays its own
+        raise _template_error(error, part) from error
+    finally:
+        _left.reset(budget)
+    left_over = _RAW.search(rendered)
+    if left_over:
+        raise TemplateError(f"the result still holds {left_over.group()}", part=part)
+    return rendered
+
+
+def unknown_variables(source: str, known: Mapping[str, Any]) -> list[UnknownVariable]:
+    """Paths that `source` reads and the sample context `known` does not hold, in order of appearance."""
+    found = {}
+    for variables in _parse(source, False, "").analyze(include_partials=False).globals.values():
+        for variable in variables:
+            if not _is_known(variable.segments, known):
+                line, column = variable.span.line_col(source)
+                path = ".".join(str(segment) for segment in variable.segments if isinstance(segment, str | int))
+                found[variable.span.index] = UnknownVariable(path, line, column + 1)
+    return [found[index] for index in sorted(found)]
+
+
+def check_context(value: Any, path: str = "context") -> None:
+    """Raise TypeError unless `value` is made of dict, list, str, int, float, bool, None and datetime only.
+
+    Exactly these types: a subclass may carry methods, or claim to be safe HTML as Django's SafeString does.
+    """
+    if type(value) is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError(f"{path} has a key of type {type(key).__name__}")
+            check_context(item, f"{path}.{key}")
+    elif type(value) is list:
+        for number, item in enumerate(value):
+            check_context(item, f"{path}[{number}]")
+    elif value is not None and type(value) not in (str, int, float, bool, datetime):
+        raise TypeError(f"{path} is a {type(value).__name__}; a message may only hold plain data")
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` fit for a header: no control characters, single spaces, at most `limit` characters."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(source: str, is_html: bool) -> BoundTemplate:
+    template = _environment(is_html).from_string(source)
+    template.matter = {"loops": max(1, min(LOOP_LIMIT, WORK_LIMIT // max(len(source), 1)))}
+    return template
+
+
+def _parse(source: str, is_html: bool, part: str) -> BoundTemplate:
+    if len(source) > SOURCE_LIMIT:
+        raise TemplateError(f"longer than {SOURCE_LIMIT:,} characters", part=part)
+    try:
+        return _parsed(source, is_html)
+    except Exception as error:  # see render()
+        raise _template_error(error, part) from error
+
+
+@functools.cache
+def _environment(is_html: bool) -> Environment:
+    """The guarded engine, made once for HTML and once for plain text. Its import costs a third of a second."""
+    import liquid
+    from liquid.builtin.output import Output, OutputNode
+    from liquid.exceptions import LoopIterationLimitError
+    from liquid.stringify import to_liquid_string
+
+    class BoundedContext(liquid.RenderContext):
+        def raise_for_loop_limit(self, length: int = 1) -> None:
+            for loop in self.loops:
+                length *= max(loop.length, 1)
+            if length > self.template.matter["loops"]:
+                raise LoopIterationLimitError("too many turns of a loop", token=None)
+
+    class BoundedTemplate(liquid.BoundTemplate):
+        context_class = BoundedContext
+
+    class PrintedNode(OutputNode):
+        def render_to_output(self, context: RenderContext, buffer: Any) -> int:
+            value = _printable(self.expression.evaluate(context), self.expression)
+            return buffer.write(to_liquid_string(value, context.autoescape))
+
+    class Printed(Output):
+        node_class = PrintedNode
+
+    class GuardedEnvironment(liquid.Environment):
+        template_class = BoundedTemplate
+        context_depth_limit = 10
+        loop_iteration_limit = LOOP_LIMIT
+        local_namespace_limit = 20_000
+        output_stream_limit = OUTPUT_LIMIT
+
+        def setup_tags_and_filters(self, **options: Any) -> None:
+            super().setup_tags_and_filters(**options)
+            self.add_tag(Printed)
+            for tag in _TAGS_TAKEN_OUT:
+                self.tags.pop(tag, None)
+            for name in _FILTERS_TAKEN_OUT:
+                self.filters.pop(name, None)
+            self.filters = {name: _guarded(name, function) for name, function in self.filters.items()}
+
+    return GuardedEnvironment(autoescape=is_html)
+
+
+def _printable(value: Any, expression: Any) -> Any:
+    """What `{{ expression }}` may print. A hole is an error unless the author gave a default, even an empty one."""
+    if _is_missing(value) or (isinstance(value, str) and not value.strip()) or value == []:
+        if any(given.name == "default" for given in getattr(expression, "filters", None) or ()):
+            return ""
+        if isinstance(value, str) and value:
+            return value
+        raise _refused(f"{expression} is missing here; give it a default, or ask {{% if %}} first")
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, str | int | float | datetime):
+            raise _refused(f"{expression} is a group of values; name the one to print")
+    return value
+
+
+def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with bounded work; a missing value makes a missing result, so that no text is built round a hole."""
+
+    @functools.wraps(function)
+    def guarded(value: Any, *arguments: Any, **keywords: Any) -> Any:
+        if name not in _KNOWS_MISSING and any(map(_is_missing, (value, *arguments))):
+            return None
+        for argument in (value, *arguments):
+            _spend(name, argument)
+        if name not in _LIST_FILTERS and isinstance(value, dict | list | tuple | range):
+            raise _refused(f"{name}: needs a text or a number")
+        if name == "join" and not all(isinstance(item, str | int | float) for item in _items(value)):
+            raise _refused("join: needs a list of texts or numbers")
+        if name == "date" and arguments and _LONG_WIDTH.search(str(arguments[0])):
+            raise _refused("date: the format is too wide")
+        if name.startswith("replace") and len(arguments) > 1:
+            _spend(name, None, size=str(value).count(str(arguments[0])) * len(str(arguments[1])))
+        result = function(value, *arguments, **keywords)
+        _spend(name, result)
+        return result
+
+    return guarded
+
+
+def _spend(name: str, value: Any, *, size: int = 0) -> None:
+    """Take the size of `value` from the rendering's budget; refuse what is too large by itself."""
+    if isinstance(value, str):
+        size, limit = len(value), STRING_LIMIT
+    elif isinstance(value, list | tuple | range | dict):
+        size, limit = len(value), LIST_LIMIT
+    elif isinstance(value, int | float) and not abs(value) <= NUMBER_LIMIT:
+        raise _refused(f"{name}: number too large")
+    else:
+        limit = STRING_LIMIT
+    budget = _left.get()
+    budget[0] -= size + 20
+    if size > limit or budget[0] < 0:
+        raise _refused(f"{name}: too much to do")
+
+
+def _items(value: Any) -> list[Any] | tuple[Any, ...] | range:
+    return value if isinstance(value, list | tuple | range) else [value]
+
+
+def _is_missing(value: Any) -> bool:
+    # Liquid's Undefined says so of itself.
+    return value is None or hasattr(value, "poke")
+
+
+def _is_known(segments: list[Any], known: Any) -> bool:
+    for segment in segments:
+        if isinstance(known, list) and segment in _LIST_WORDS:
+            known = len(known) if segment == "size" else next(iter(known), None)
+        elif isinstance(known, list) and isinstance(segment, int):
+            known = next(iter(known), None)
+        elif isinstance(known, Mapping) and isinstance(segment, str) and segment in known:
+            known = known[segment]
+        else:
+            # A computed segment (a[b]) cannot be told beforehand.
+            return isinstance(segment, list)
+    return True
+
+
+def _refused(message: str) -> LiquidError:
+    from liquid.exceptions import LiquidError
+
+    # The engine adds the place when it has none.
+    return LiquidError(message, token=None)
+
+
+def _template_error(error: Exception, part: str) -> TemplateError:
+    place = error.context() if hasattr(error, "context") else None
+    line, column = (place[0], place[1] + 1) if place else (0, 0)
+    message = str(getattr(error, "message", None) or error) or type(error).__name__
+    return TemplateError(message.splitlines()[0], line=line, column=column, part=part)

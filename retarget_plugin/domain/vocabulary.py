@@ -1,0 +1,156 @@
+"""The words every room speaks. Values are stored in the database and shown by the API: never rename one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Purpose(StrEnum):
+    """What a grant allows. Each is asked for, given and withdrawn on its own."""
+
+    MARKETING = "marketing"
+    TRACKING = "tracking"
+    ADS = "ads"
+    MEASUREMENT = "measurement"
+
+
+class ConsentState(StrEnum):
+    PENDING = "pending"
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+
+
+class LegalBasis(StrEnum):
+    CONSENT = "consent"
+    EXISTING_CUSTOMER = "existing_customer"
+    SERVICE = "service"
+    NONE = "none"
+
+
+class SuppressionReason(StrEnum):
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    STOPPED = "stopped"
+    ERASED = "erased"
+
+
+class Stage(StrEnum):
+    """The intent ladder, lowest first. A higher stage pauses the flows of a lower one."""
+
+    SITE = "site"
+    PRODUCT = "product"
+    CART = "cart"
+    CHECKOUT = "checkout"
+    PAYMENT = "payment"
+
+
+class CartState(StrEnum):
+    ACTIVE = "active"
+    ABANDONED = "abandoned"
+    ORDERED = "ordered"
+    CLOSED = "closed"
+
+
+class Trigger(StrEnum):
+    CART_ABANDONED = "cart_abandoned"
+    CHECKOUT_ABANDONED = "checkout_abandoned"
+
+
+class FlowState(StrEnum):
+    OFF = "off"
+    ON = "on"
+    PAUSED = "paused"
+
+
+class RunState(StrEnum):
+    ACTIVE = "active"
+    FINISHED = "finished"
+    EXITED = "exited"
+
+
+class MessageState(StrEnum):
+    """scheduled -> claimed -> attempting -> accepted | rejected | unknown; or cancelled, expired, parked, quarantined."""
+
+    SCHEDULED = "scheduled"
+    CLAIMED = "claimed"
+    ATTEMPTING = "attempting"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    PARKED = "parked"
+    QUARANTINED = "quarantined"
+
+
+class OutcomeKind(StrEnum):
+    """What one attempt to hand a message to a provider came to."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    OPTED_OUT = "opted_out"
+    TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    NO_CREDIT = "no_credit"
+    MISCONFIGURED = "misconfigured"
+    UNKNOWN = "unknown"
+
+
+class DeliveryKind(StrEnum):
+    """What a provider reports after it accepted a message."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    FAILED = "failed"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+class Reason(StrEnum):
+    """Why a step did or did not send: the code of every Decision."""
+
+    ENTERED = "entered"
+    QUEUED = "queued"
+    SENT = "sent"
+    POSTPONED = "postponed"
+    RETRYING = "retrying"
+    STEP_SKIPPED = "step_skipped"
+    FINISHED = "finished"
+
+    NO_IDENTITY = "no_identity"
+    NO_ADDRESS = "no_address"
+    NO_CONSENT = "no_consent"
+    CONSENT_PENDING = "consent_pending"
+    SUPPRESSED = "suppressed"
+    ERASED = "erased"
+    MERGED = "merged"
+    ORDERED = "ordered"
+    SUBJECT_GONE = "subject_gone"
+    SUBJECT_EMPTY = "subject_empty"
+    SUBJECT_FROZEN = "subject_frozen"
+    SUBJECT_REASSIGNED = "subject_reassigned"
+    SUBJECT_UNREADABLE = "subject_unreadable"
+    ACTIVE_AGAIN = "active_again"
+    HIGHER_INTENT = "higher_intent"
+    RECENTLY_ENTERED = "recently_entered"
+    FREQUENCY_CAP = "frequency_cap"
+    QUIET_HOURS = "quiet_hours"
+    DEADLINE_PASSED = "deadline_passed"
+    FLOW_OFF = "flow_off"
+    SHOP_PAUSED = "shop_paused"
+    STEP_GONE = "step_gone"
+    TEMPLATE_ERROR = "template_error"
+    NO_GATEWAY = "no_gateway"
+    REJECTED = "rejected"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    STOPPED_BY_STAFF = "stopped_by_staff"

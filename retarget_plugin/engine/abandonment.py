@@ -1,0 +1,100 @@
+"""The sweep: carts that have gone idle are read through their host, and those that were left enter a flow."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import datetime
+
+from retarget_plugin import conf, hosts, signals
+from retarget_plugin.domain import abandonment as rules
+from retarget_plugin.domain.abandonment import Finding
+from retarget_plugin.domain.carts import Cart as CartSnapshot
+from retarget_plugin.domain.carts import Identity
+from retarget_plugin.domain.vocabulary import CartState, Reason, Stage
+from retarget_plugin.models import Cart, Contact, Shop
+
+from . import contacts, decisions, flows, products
+
+logger = logging.getLogger("retarget_plugin.abandonment")
+
+
+def sweep(*, now: datetime) -> Counter[str]:
+    """Look at the carts nobody touched for their shop's time; answers how many were found to be what.
+
+    Two sweeps at once do no harm: a cart changes state only if it was not touched since it was read.
+    """
+    tally: Counter[str] = Counter()
+    for shop in Shop.objects.all():
+        for cart in Cart.objects.idle(shop, now=now)[: conf.settings.BATCH_SIZE]:
+            cart.shop = shop
+            tally[_look(cart, now=now)] += 1
+    return tally
+
+
+def _look(cart: Cart, *, now: datetime) -> str:
+    shop = cart.shop
+    try:
+        snapshot = hosts.get_host(shop.host).get_cart(cart.reference)
+    except Exception:
+        logger.exception("host %s could not tell about a cart; it is asked again later", shop.host)
+        # Behind the others, so that one cart the host chokes on does not hold up the rest.
+        _write(cart, touched_at=now)
+        return "unreadable"
+    reading = rules.read(snapshot, touched_at=cart.touched_at, now=now, idle=shop.abandoned_after)
+    if reading.finding in (Finding.GONE, Finding.EMPTY):
+        _write(cart, state=CartState.CLOSED, read_at=now)
+    elif reading.finding is Finding.FROZEN:
+        _write(cart, touched_at=now, stage=Stage.PAYMENT)
+    elif reading.finding is Finding.ACTIVE:
+        _write(cart, touched_at=reading.last_activity)
+    elif snapshot is not None:
+        _abandon(cart, snapshot, last_activity=reading.last_activity, now=now)
+    return reading.finding.value
+
+
+def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now: datetime) -> None:
+    contact = _owner(cart, snapshot, now=now)
+    won = _write(
+        cart,
+        state=CartState.ABANDONED,
+        contact=contact,
+        currency=snapshot.currency,
+        total=snapshot.amount,
+        items=[item.to_data() for item in snapshot.items],
+        read_at=now,
+        abandoned_at=now,
+    )
+    if not won:
+        return
+    products.remember(cart.shop, snapshot.items, currency=snapshot.currency, now=now)
+    if contact is None:
+        decisions.about_cart(cart, Reason.NO_IDENTITY, now=now)
+        return
+    signals.emit(signals.cart_abandoned, sender=Cart, cart=cart.pk, contact=contact.pk)
+    flows.enroll(cart, contact, trigger=rules.trigger_for(cart.stage), anchored_at=last_activity, now=now)
+
+
+def _owner(cart: Cart, snapshot: CartSnapshot, *, now: datetime) -> Contact | None:
+    """Whose cart it is: what the shop says, completed by what the shopper typed, else who is already known for it."""
+    said = snapshot.identity or Identity()
+    identity = Identity(
+        external_id=said.external_id or cart.external_id,
+        email=said.email or cart.email,
+        phone=said.phone or cart.phone,
+        first_name=said.first_name,
+        last_name=said.last_name,
+        locale=said.locale,
+        country=said.country,
+    )
+    found = contacts.resolve(cart.shop, identity, now=now) if identity.is_reachable else None
+    return found or cart.contact
+
+
+def _write(cart: Cart, **changes: object) -> bool:
+    """Change the cart unless it was touched since it was read."""
+    written = Cart.objects.filter(pk=cart.pk, state=CartState.ACTIVE, touched_at=cart.touched_at).update(**changes)
+    if written:
+        for name, value in changes.items():
+            setattr(cart, name, value)
+    return bool(written)

@@ -1,0 +1,73 @@
+"""What follows from an order: everyone it concerns leaves their flows, and one message may be credited."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from retarget_plugin import signals
+from retarget_plugin.domain import attribution as rules
+from retarget_plugin.domain.vocabulary import Reason, RunState
+from retarget_plugin.models import Cart, Click, FlowRun, Order
+
+from . import flows
+
+
+def settle_new(*, now: datetime, limit: int = 200) -> int:
+    """Settle the orders that were read since; answers how many."""
+    waiting = Order.objects.filter(settled_at=None, read_at__isnull=False).select_related("shop", "cart", "contact")
+    count = 0
+    for order in waiting.order_by("read_at")[:limit]:
+        with transaction.atomic():
+            _settle(order, now=now)
+        count += 1
+    return count
+
+
+def _settle(order: Order, *, now: datetime) -> None:
+    credited = None if order.cancelled_at else _credited_message(order)
+    Order.objects.filter(pk=order.pk).update(credited_message=credited, settled_at=now)
+    if order.cancelled_at:
+        return
+    runs = FlowRun.objects.filter(_same_person_or_cart(order), shop_id=order.shop_id, state=RunState.ACTIVE)
+    before = runs.filter(anchored_at__lte=order.placed_at).select_related("flow")
+    flows.leave_all(before, Reason.ORDERED, now=now, facts={"order": order.number or order.reference})
+    if credited:
+        signals.emit(signals.cart_recovered, sender=Cart, cart=order.cart_id, order=order.pk, message=credited)
+
+
+def _same_person_or_cart(order: Order) -> Q:
+    same = Q(pk=None)
+    if order.contact_id:
+        same |= Q(contact=order.contact_id)
+    if order.cart_id:
+        same |= Q(cart=order.cart_id)
+    if order.email:
+        same |= Q(contact__email=order.email)
+    if order.phone:
+        same |= Q(contact__phone=order.phone)
+    return same
+
+
+def _credited_message(order: Order) -> int | None:
+    """The message of the last human click within the shop's window, by the buyer or on the link that rebuilt this cart."""
+    window = timedelta(days=order.shop.attribution_days)
+    clicks = Click.objects.filter(
+        is_human=True,
+        at__gt=order.placed_at - window,
+        at__lte=order.placed_at,
+        link__shop=order.shop_id,
+        link__message__isnull=False,
+    )
+    theirs = Q(pk=None)
+    if order.contact_id:
+        theirs |= Q(link__message__contact=order.contact_id)
+    if order.email:
+        theirs |= Q(link__message__contact__email=order.email)
+    if order.cart and order.cart.restored_by_id:
+        theirs |= Q(link__message=order.cart.restored_by_id)
+    pairs = clicks.filter(theirs).values_list("link__message_id", "at")
+    touches = [rules.Touch(message_id, at) for message_id, at in pairs if message_id]
+    return rules.credited(touches, placed_at=order.placed_at, window=window)

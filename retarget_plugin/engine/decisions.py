@@ -1,0 +1,57 @@
+"""Writing down why: every step that did or did not send leaves a Decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from retarget_plugin.domain.vocabulary import Reason
+from retarget_plugin.models import Cart, Decision, FlowRun, Message
+
+
+def about_message(message: Message, code: Reason, *, now: datetime, facts: Mapping[str, Any] | None = None) -> Decision:
+    """Record `code` for a message and the run it belongs to."""
+    run = message.run
+    return Decision.objects.create(
+        shop_id=message.shop_id,
+        contact_id=message.contact_id,
+        cart_id=run.cart_id if run else None,
+        run=run,
+        message=message,
+        flow_slug=run.flow.slug if run else "",
+        step=message.step,
+        code=code,
+        facts=dict(facts or {}),
+        at=now,
+    )
+
+
+def about_run(
+    run: FlowRun, code: Reason, *, now: datetime, step: str = "", facts: Mapping[str, Any] | None = None
+) -> Decision:
+    """Record `code` for a run, at `step` where it is about one."""
+    return Decision.objects.create(
+        shop_id=run.shop_id,
+        contact_id=run.contact_id,
+        cart_id=run.cart_id,
+        run=run,
+        flow_slug=run.flow.slug,
+        step=step,
+        code=code,
+        facts=dict(facts or {}),
+        at=now,
+    )
+
+
+def about_cart(cart: Cart, code: Reason, *, now: datetime, flow_slug: str = "", facts: Mapping[str, Any] | None = None) -> Decision:
+    """Record why a cart did not enter a flow."""
+    return Decision.objects.create(
+        shop_id=cart.shop_id,
+        contact_id=cart.contact_id,
+        cart=cart,
+        flow_slug=flow_slug,
+        code=code,
+        facts=dict(facts or {}),
+        at=now,
+    )

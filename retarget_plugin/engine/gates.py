@@ -1,0 +1,230 @@
+"""The only answer to "may we send this, now?": dispatch, counts, backtest and explain all ask here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+
+from retarget_plugin.domain import abandonment, calendars, flows, limits
+from retarget_plugin.domain.consent import basis_for
+from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, Purpose, Reason, RunState
+from retarget_plugin.models import Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
+
+from . import consent
+
+WHILE_PAUSED = timedelta(minutes=5)
+ON_RECORD = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Go when `reason` is None. Otherwise the reason, and `until`: when to ask again, or None for never.
+
+    `facts` are the JSON-safe values it was decided on; `consent_record_id` is the evidence a go relies on.
+    """
+
+    reason: Reason | None = None
+    until: datetime | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    consent_record_id: int | None = None
+
+    @property
+    def is_go(self) -> bool:
+        return self.reason is None
+
+
+@dataclass
+class _Known:
+    """What one set-based pass found out about a batch."""
+
+    consents: dict[tuple[int, str], Consent]
+    suppressed: set[tuple[int, str, str]]
+    orders: list[Order]
+    sent: dict[tuple[int, str], list[datetime]]
+    open_stages: dict[int, list[str]]
+
+
+def verdict(message: Message, *, now: datetime) -> Verdict:
+    """The verdict on one message."""
+    return verdicts([message], now=now)[message.pk]
+
+
+def verdicts(messages: Sequence[Message], *, now: datetime) -> dict[int, Verdict]:
+    """Verdicts by message id, in a fixed number of queries for the whole batch. Everything is read afresh."""
+    fresh = list(
+        Message.objects.filter(pk__in=[message.pk for message in messages]).select_related(
+            "shop", "contact", "run__flow", "run__version", "run__cart"
+        )
+    )
+    known = _gather(fresh, now=now)
+    return {message.pk: _judge(message, known, now=now) for message in fresh}
+
+
+def cap_allows(contact: Contact, shop: Shop, *, channel: str, now: datetime) -> datetime:
+    """When the next message to `contact` breaks no cap: `now` or later. Call it with the contact's row locked."""
+    moments = Message.objects.filter(contact=contact, channel=channel, sent_at__gt=now - ON_RECORD)
+    return limits.next_free(now, list(moments.values_list("sent_at", flat=True)), shop.caps(channel))  # type: ignore[arg-type]
+
+
+def window_for(shop: Shop, channel: str) -> calendars.Window:
+    """The hours in which `shop` may use `channel`."""
+    if channel != Channel.SMS:
+        return calendars.Window(start=shop.email_from, end=shop.email_until)
+    return calendars.Window(
+        start=shop.sms_from,
+        end=shop.sms_until,
+        weekdays=frozenset(range(7 if shop.sms_on_sundays else 6)),
+        holidays_of="" if shop.sms_on_holidays else shop.country,
+    )
+
+
+def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
+    contacts = {message.contact_id for message in messages}
+    sent: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    recent = Message.objects.filter(contact__in=contacts, sent_at__gt=now - ON_RECORD)
+    for contact_id, channel, sent_at in recent.values_list("contact_id", "channel", "sent_at"):
+        sent[contact_id, channel].append(sent_at)  # type: ignore[arg-type]
+    stages: dict[int, list[str]] = defaultdict(list)
+    open_runs = FlowRun.objects.filter(contact__in=contacts, state=RunState.ACTIVE, flow__state=FlowState.ON)
+    for contact_id, stage in open_runs.values_list("contact_id", "flow__stage"):
+        stages[contact_id].append(stage)
+    consents = Consent.objects.filter(contact__in=contacts, purpose=Purpose.MARKETING)
+    return _Known(
+        consents={(row.contact_id, row.channel): row for row in consents},
+        suppressed=_suppressed(messages),
+        orders=_orders(messages),
+        sent=sent,
+        open_stages=stages,
+    )
+
+
+def _suppressed(messages: Sequence[Message]) -> set[tuple[int, str, str]]:
+    keys = [key for message in messages for key in consent.suppression_keys(_address(message))]
+    rows = Suppression.objects.filter(key__in=keys, shop__in={message.shop_id for message in messages})
+    return set(rows.values_list("shop_id", "channel", "key"))
+
+
+def _orders(messages: Sequence[Message]) -> list[Order]:
+    """Orders that stand, by anyone or anything in the batch, since the oldest t0 in it."""
+    runs = [message.run for message in messages if message.run]
+    if not runs:
+        return []
+    people = [message.contact for message in messages]
+    same = Q(contact__in={person.pk for person in people}) | Q(cart__in={run.cart_id for run in runs if run.cart_id})
+    emails, phones = {p.email for p in people if p.email}, {p.phone for p in people if p.phone}
+    same |= Q(email__in=emails) | Q(phone__in=phones)
+    since = min(run.anchored_at for run in runs)
+    shops = {message.shop_id for message in messages}
+    return list(Order.objects.filter(same, shop__in=shops, placed_at__gte=since, cancelled_at=None))
+
+
+def _judge(message: Message, known: _Known, *, now: datetime) -> Verdict:
+    """The gates in order: what ends a message for good comes before what only postpones it."""
+    record = known.consents.get((message.contact_id, message.channel))
+    for refusal in (
+        _person_gate(message, record, known),
+        _subject_gate(message, known, now=now),
+        _flow_gate(message, known, now=now),
+        _time_gate(message, known, now=now),
+    ):
+        if refusal is not None:
+            return refusal
+    return Verdict(consent_record_id=record.record_id if record else None)
+
+
+def _address(message: Message) -> str:
+    return consent.address_of(message.contact, message.channel)
+
+
+def _person_gate(message: Message, record: Consent | None, known: _Known) -> Verdict | None:
+    contact, address = message.contact, _address(message)
+    if contact.erased_at:
+        return Verdict(Reason.ERASED)
+    if contact.merged_into_id:
+        return Verdict(Reason.MERGED, facts={"into": contact.merged_into_id})
+    if not address:
+        return Verdict(Reason.NO_ADDRESS, facts={"channel": message.channel})
+    if any((message.shop_id, message.channel, key) in known.suppressed for key in consent.suppression_keys(address)):
+        return Verdict(Reason.SUPPRESSED, facts={"channel": message.channel})
+    basis = basis_for(record.state if record else None)
+    if basis.reason:
+        return Verdict(basis.reason, facts={"channel": message.channel, "state": record.state if record else ""})
+    return None
+
+
+def _subject_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
+    run = message.run
+    if run is None:
+        return None
+    order = next((order for order in known.orders if _is_by(order, message, run)), None)
+    if order:
+        return Verdict(Reason.ORDERED, facts={"order": order.number or order.reference})
+    cart = run.cart
+    if cart is None:
+        return None
+    if cart.state == CartState.ORDERED:
+        return Verdict(Reason.ORDERED, facts={"cart": cart.pk})
+    if cart.state == CartState.CLOSED:
+        return Verdict(Reason.SUBJECT_GONE, facts={"cart": cart.pk})
+    if cart.state == CartState.ACTIVE and cart.touched_at > run.anchored_at:
+        return _active_again(cart, message.shop, now=now)
+    return None
+
+
+def _active_again(cart: Cart, shop: Shop, *, now: datetime) -> Verdict:
+    until = max(cart.touched_at + shop.abandoned_after, now + timedelta(minutes=1))
+    return Verdict(Reason.ACTIVE_AGAIN, until=until, facts={"touched_at": cart.touched_at.isoformat()})
+
+
+def _is_by(order: Order, message: Message, run: FlowRun) -> bool:
+    contact = message.contact
+    same = (
+        order.contact_id == contact.pk
+        or (contact.email and order.email == contact.email)
+        or (contact.phone and order.phone == contact.phone)
+        or (order.cart_id is not None and order.cart_id == run.cart_id)
+    )
+    return bool(same) and order.shop_id == message.shop_id and order.placed_at >= run.anchored_at
+
+
+def _flow_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
+    if message.shop.is_paused:
+        return Verdict(Reason.SHOP_PAUSED, until=now + WHILE_PAUSED)
+    run = message.run
+    if run is None:
+        return None
+    if run.state == RunState.EXITED:
+        return Verdict(Reason(run.reason) if run.reason else Reason.FLOW_OFF)
+    if run.flow.state == FlowState.PAUSED:
+        return Verdict(Reason.FLOW_OFF, until=now + WHILE_PAUSED, facts={"flow": "paused"})
+    if run.flow.state != FlowState.ON:
+        return Verdict(Reason.FLOW_OFF, facts={"flow": run.flow.state})
+    if flows.parse(run.version.definition).step(message.step) is None:
+        return Verdict(Reason.STEP_GONE)
+    higher = [stage for stage in known.open_stages[message.contact_id] if abandonment.is_higher(stage, run.flow.stage)]
+    if higher:
+        return Verdict(Reason.HIGHER_INTENT, facts={"stage": higher[0]})
+    return None
+
+
+def _time_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
+    if now > message.not_after:
+        return Verdict(Reason.DEADLINE_PASSED, facts={"not_after": message.not_after.isoformat()})
+    step = flows.parse(message.run.version.definition).step(message.step) if message.run else None
+    local = calendars.zone(message.contact.time_zone, message.shop.time_zone)
+    opens = calendars.next_allowed(now, window_for(message.shop, message.channel), local)
+    if opens is None or opens > now:
+        may_wait = opens is not None and opens <= message.not_after and (step is None or step.may_move)
+        facts = {"zone": local.key, "opens": opens.isoformat() if opens else ""}
+        return Verdict(Reason.QUIET_HOURS, until=opens if may_wait else None, facts=facts)
+    free = limits.next_free(now, known.sent[message.contact_id, message.channel], message.shop.caps(message.channel))
+    if free > now:
+        return Verdict(
+            Reason.FREQUENCY_CAP, until=free if free <= message.not_after else None, facts={"free_at": free.isoformat()}
+        )
+    return None

@@ -1,0 +1,40 @@
+"""The tick: everything that is due, once. Any number may run at a time, on any number of machines."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from . import abandonment, attribution, delivery, flows, orders
+
+logger = logging.getLogger("retarget_plugin.tick")
+
+
+def once(*, now: datetime) -> Counter[str]:
+    """Do what is due at `now`, in order: orders first, so that nobody who bought is written to.
+
+    Answers what was done, by name. A stage that fails is logged and counted under "failed"; the others still run.
+    """
+    stages: dict[str, Callable[[], int | Mapping[str, int]]] = {
+        "orders": lambda: orders.read_new(now=now),
+        "settled": lambda: attribution.settle_new(now=now),
+        "carts": lambda: abandonment.sweep(now=now),
+        "runs": lambda: flows.advance(now=now),
+        "recovered": lambda: delivery.recover(now=now),
+        "messages": lambda: delivery.dispatch(now=now),
+    }
+    tally: Counter[str] = Counter()
+    for name, stage in stages.items():
+        try:
+            done = stage()
+        except Exception:
+            logger.exception("%s failed in this tick; the next one repeats it", name)
+            tally["failed"] += 1
+            continue
+        if isinstance(done, Mapping):
+            tally.update({f"{name}.{what}": count for what, count in done.items() if count})
+        elif done:
+            tally[name] = done
+    return tally

@@ -1,0 +1,56 @@
+"""The door of this room: OscarHost answers by asking the module that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+
+from retarget_plugin.domain.carts import Cart, CouponSpec, Identity, Item, Order
+from retarget_plugin.hosts.base import Host
+
+from . import carts, identities, orders, products, restore, vouchers
+from .addresses import origin
+from .options import Options
+from .receivers import Receivers
+
+
+class OscarHost(Host):
+    """A django-oscar shop. References are basket ids and order numbers; `Options` lists what may be configured.
+
+    URLs and titles come in the customer's stored language, else in the active one: a caller that writes to a contact
+    activates that contact's language before it reads. Raises ConfigurationError for an unknown option.
+    """
+
+    def __init__(self, alias: str = "default", **options: Any) -> None:
+        super().__init__(alias=alias, **options)
+        self.settings = Options.parse(alias, options)
+
+    def connect(self) -> None:
+        Receivers(self.alias, self.settings.user_language_field).connect()
+
+    def get_cart(self, reference: str) -> Cart | None:
+        return carts.read(reference, options=self.settings)
+
+    def get_order(self, reference: str) -> Order | None:
+        return orders.read(reference, options=self.settings)
+
+    def restore_cart(self, request: HttpRequest, items: Sequence[Item], coupon: str = "") -> str:
+        return restore.restore(request, items, coupon)
+
+    def create_coupon(self, spec: CouponSpec) -> str | None:
+        return vouchers.mint(spec, priority=self.settings.coupon_priority)
+
+    def stale_carts(self, since: datetime, until: datetime) -> Iterable[str]:
+        return carts.changed_between(since, until)
+
+    def orders_since(self, since: datetime) -> Iterable[str]:
+        return orders.changed_since(since)
+
+    def get_contact(self, external_id: str) -> Identity | None:
+        return identities.by_id(external_id, language_field=self.settings.user_language_field)
+
+    def get_products(self, product_ids: Sequence[str]) -> Sequence[Item]:
+        return products.read(product_ids, base=origin(self.settings.base_url))

@@ -1,0 +1,73 @@
+"""`retarget_tick`: do what is due. With --loop it is the whole runner, without Celery and without a broker."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from json import dumps
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
+
+from retarget_plugin import conf
+from retarget_plugin.engine import carts, tick
+from retarget_plugin.models.clock import database_now
+
+IDLE_ROUNDS = 1000
+
+
+class Command(BaseCommand):
+    help = "Send what is due: read orders, sweep carts, move flows on, hand messages to their providers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--loop", type=float, metavar="SECONDS", help="Go on for ever, with this pause between rounds.")
+        parser.add_argument("--until-idle", action="store_true", help="Go on until a round finds nothing to do.")
+        parser.add_argument("--json", action="store_true", help="Print what was done as one JSON object.")
+
+    def handle(self, *args: Any, loop: float | None, until_idle: bool, json: bool, **options: Any) -> None:
+        if loop is not None and loop <= 0:
+            raise CommandError("--loop needs a number of seconds above 0.")
+        total: Counter[str] = Counter()
+        if loop is None:
+            for _round in range(IDLE_ROUNDS if until_idle else 1):
+                done = self.round(reconcile=_round == 0)
+                total += done
+                if not done or done["failed"]:
+                    break
+            self.report(total, as_json=json)
+            if total["failed"]:
+                raise CommandError("Part of the work failed; the log says what. It is tried again at the next tick.")
+            return
+        self.run_for_ever(loop, as_json=json)
+
+    def round(self, *, reconcile: bool) -> Counter[str]:
+        now = database_now()
+        found = carts.reconcile(now=now) if reconcile else Counter()
+        return tick.once(now=now) + Counter({f"reconciled.{name}": count for name, count in found.items()})
+
+    def run_for_ever(self, pause: float, *, as_json: bool) -> None:
+        """Until SIGTERM or SIGINT, which end the loop after the round that is running."""
+        stopping: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, _frame: stopping.append(received))
+        reconciled = float("-inf")
+        while not stopping:
+            due = time.monotonic() - reconciled >= conf.settings.RECONCILE_SECONDS
+            done = self.round(reconcile=due)
+            reconciled = time.monotonic() if due else reconciled
+            if done:
+                self.report(done, as_json=as_json)
+                continue
+            close_old_connections()
+            until = time.monotonic() + pause
+            while not stopping and time.monotonic() < until:
+                time.sleep(min(0.2, pause))
+
+    def report(self, done: Counter[str], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(dumps(dict(sorted(done.items()))))
+        else:
+            said = ", ".join(f"{name} {count}" for name, count in sorted(done.items()))
+            self.stdout.write(said or "Nothing was due.")

@@ -1,0 +1,34 @@
+"""Floor 2: rows and querysets. A method touches its own row only; what follows from it is the engine's."""
+
+from .carts import Cart
+from .consent import Consent, ConsentRecord, Suppression
+from .contacts import Contact, Identity
+from .flows import Flow, FlowRun, FlowVersion
+from .links import Click, Link
+from .messages import Attempt, Decision, Message, MessageBody
+from .orders import Order
+from .products import Product
+from .shops import Shop
+from .visitors import Visitor
+
+__all__ = [
+    "Attempt",
+    "Cart",
+    "Click",
+    "Consent",
+    "ConsentRecord",
+    "Contact",
+    "Decision",
+    "Flow",
+    "FlowRun",
+    "FlowVersion",
+    "Identity",
+    "Link",
+    "Message",
+    "MessageBody",
+    "Order",
+    "Product",
+    "Shop",
+    "Suppression",
+    "Visitor",
+]

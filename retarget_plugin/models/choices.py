@@ -1,0 +1,138 @@
+"""Labels of the vocabulary, as callables: a new member makes no migration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from retarget_plugin.domain.vocabulary import (
+    CartState,
+    Channel,
+    ConsentState,
+    FlowState,
+    LegalBasis,
+    MessageState,
+    Purpose,
+    Reason,
+    RunState,
+    Stage,
+    SuppressionReason,
+)
+
+Choices = list[tuple[str, str | Promise]]
+
+CHANNELS: Choices = [(Channel.EMAIL, _("E-mail")), (Channel.SMS, _("SMS"))]
+PURPOSES: Choices = [
+    (Purpose.MARKETING, _("Marketing")),
+    (Purpose.TRACKING, _("Tracking")),
+    (Purpose.ADS, _("Sharing with advertising platforms")),
+    (Purpose.MEASUREMENT, _("Individual measurement of opens and clicks")),
+]
+CONSENT_STATES: Choices = [
+    (ConsentState.PENDING, _("Waiting for confirmation")),
+    (ConsentState.GRANTED, _("Granted")),
+    (ConsentState.WITHDRAWN, _("Withdrawn")),
+]
+LEGAL_BASES: Choices = [
+    (LegalBasis.CONSENT, _("Consent")),
+    (LegalBasis.EXISTING_CUSTOMER, _("Existing customer")),
+    (LegalBasis.SERVICE, _("Service message")),
+    (LegalBasis.NONE, _("None")),
+]
+SUPPRESSION_REASONS: Choices = [
+    (SuppressionReason.BOUNCED, _("Address bounced")),
+    (SuppressionReason.COMPLAINED, _("Marked as spam")),
+    (SuppressionReason.UNSUBSCRIBED, _("Unsubscribed")),
+    (SuppressionReason.STOPPED, _("Answered STOP")),
+    (SuppressionReason.ERASED, _("Erased on request")),
+]
+STAGES: Choices = [
+    (Stage.SITE, _("Site")),
+    (Stage.PRODUCT, _("Product")),
+    (Stage.CART, _("Cart")),
+    (Stage.CHECKOUT, _("Checkout")),
+    (Stage.PAYMENT, _("Payment")),
+]
+CART_STATES: Choices = [
+    (CartState.ACTIVE, _("Active")),
+    (CartState.ABANDONED, _("Abandoned")),
+    (CartState.ORDERED, _("Ordered")),
+    (CartState.CLOSED, _("Closed")),
+]
+FLOW_STATES: Choices = [(FlowState.OFF, _("Off")), (FlowState.ON, _("On")), (FlowState.PAUSED, _("Paused"))]
+RUN_STATES: Choices = [
+    (RunState.ACTIVE, _("Active")),
+    (RunState.FINISHED, _("Finished")),
+    (RunState.EXITED, _("Left early")),
+]
+MESSAGE_STATES: Choices = [
+    (MessageState.SCHEDULED, _("Scheduled")),
+    (MessageState.CLAIMED, _("Claimed by a worker")),
+    (MessageState.ATTEMPTING, _("Being handed over")),
+    (MessageState.ACCEPTED, _("Accepted")),
+    (MessageState.REJECTED, _("Rejected")),
+    (MessageState.CANCELLED, _("Cancelled")),
+    (MessageState.EXPIRED, _("Expired")),
+    (MessageState.UNKNOWN, _("Outcome unknown")),
+    (MessageState.PARKED, _("Parked: template error")),
+    (MessageState.QUARANTINED, _("Quarantined")),
+]
+REASONS: Choices = [
+    (Reason.ENTERED, _("Entered the flow")),
+    (Reason.QUEUED, _("Message scheduled")),
+    (Reason.SENT, _("Handed to the provider")),
+    (Reason.POSTPONED, _("Postponed to the next allowed time")),
+    (Reason.RETRYING, _("The provider did not take it; it is tried again")),
+    (Reason.STEP_SKIPPED, _("Step skipped")),
+    (Reason.FINISHED, _("Flow finished")),
+    (Reason.NO_IDENTITY, _("Nobody is known for this cart")),
+    (Reason.NO_ADDRESS, _("No address for this channel")),
+    (Reason.NO_CONSENT, _("No consent for this channel")),
+    (Reason.CONSENT_PENDING, _("Consent is not confirmed yet")),
+    (Reason.SUPPRESSED, _("The address is suppressed")),
+    (Reason.ERASED, _("The person was erased")),
+    (Reason.MERGED, _("The contact was merged into another")),
+    (Reason.ORDERED, _("An order was placed")),
+    (Reason.SUBJECT_GONE, _("The cart no longer exists")),
+    (Reason.SUBJECT_EMPTY, _("The cart was emptied")),
+    (Reason.SUBJECT_FROZEN, _("The cart is in payment")),
+    (Reason.SUBJECT_REASSIGNED, _("The cart belongs to somebody else now")),
+    (Reason.SUBJECT_UNREADABLE, _("The shop could not say what is in the cart")),
+    (Reason.ACTIVE_AGAIN, _("The shopper is active again")),
+    (Reason.HIGHER_INTENT, _("A flow of higher intent took over")),
+    (Reason.RECENTLY_ENTERED, _("Entered this flow too recently")),
+    (Reason.FREQUENCY_CAP, _("Enough messages for now")),
+    (Reason.QUIET_HOURS, _("Outside the allowed hours")),
+    (Reason.DEADLINE_PASSED, _("Too late to be useful")),
+    (Reason.FLOW_OFF, _("The flow is off or paused")),
+    (Reason.SHOP_PAUSED, _("The shop is paused")),
+    (Reason.STEP_GONE, _("The step no longer exists")),
+    (Reason.TEMPLATE_ERROR, _("The message has a template error")),
+    (Reason.NO_GATEWAY, _("No gateway is configured")),
+    (Reason.REJECTED, _("The provider rejected it")),
+    (Reason.OUTCOME_UNKNOWN, _("The provider's answer was lost")),
+    (Reason.STOPPED_BY_STAFF, _("Stopped by staff")),
+]
+
+
+def _callable(choices: Choices, name: str) -> Callable[[], Choices]:
+    def answer() -> Choices:
+        return choices
+
+    answer.__name__ = answer.__qualname__ = name
+    return answer
+
+
+channels = _callable(CHANNELS, "channels")
+purposes = _callable(PURPOSES, "purposes")
+consent_states = _callable(CONSENT_STATES, "consent_states")
+legal_bases = _callable(LEGAL_BASES, "legal_bases")
+suppression_reasons = _callable(SUPPRESSION_REASONS, "suppression_reasons")
+stages = _callable(STAGES, "stages")
+cart_states = _callable(CART_STATES, "cart_states")
+flow_states = _callable(FLOW_STATES, "flow_states")
+run_states = _callable(RUN_STATES, "run_states")
+message_states = _callable(MESSAGE_STATES, "message_states")
+reasons = _callable(REASONS, "reasons")

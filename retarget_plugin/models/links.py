@@ -1,0 +1,45 @@
+"""Link: a short code and where it leads. Click: somebody, or something, followed one."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .messages import Message
+from .shops import Shop
+
+
+class Link(models.Model):
+    """A short code whose destination was fixed when the message was composed. One per message and destination."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="links", verbose_name=_("shop"))
+    code = models.CharField(_("code"), max_length=12, unique=True)
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, null=True, blank=True, related_name="links", verbose_name=_("message")
+    )
+    destination = models.TextField(_("destination"))
+    created_at = models.DateTimeField(_("created"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Click(models.Model):
+    """One request for a link. Machines are kept and marked, and counted nowhere."""
+
+    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="clicks", verbose_name=_("link"))
+    at = models.DateTimeField(_("at"))
+    is_human = models.BooleanField(_("human"))
+
+    class Meta:
+        verbose_name = _("click")
+        verbose_name_plural = _("clicks")
+        indexes = [models.Index(fields=["link", "at"], name="retarget_click_link")]
+
+    def __str__(self) -> str:
+        return f"{self.link_id} {self.at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,140 @@
+"""Message: one intended send. Attempt: one call to a provider. Decision: why a step did or did not send."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from retarget_plugin.domain.vocabulary import MessageState
+
+from . import choices
+from .consent import ConsentRecord
+from .contacts import Contact
+from .flows import FlowRun
+from .shops import Shop
+
+
+class Message(models.Model):
+    """One contact should get one step once. The row is the queue, the ledger and the proof.
+
+    A worker holds it until `leased_until`; `fence` rises with every claim, so a worker that woke up late can tell.
+    `key` goes to providers that take idempotency keys.
+    """
+
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="messages", verbose_name=_("shop"))
+    run = models.ForeignKey(FlowRun, on_delete=models.CASCADE, null=True, blank=True, related_name="messages", verbose_name=_("run"))
+    step = models.CharField(_("step"), max_length=60)
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="messages", verbose_name=_("contact"))
+    channel = models.CharField(_("channel"), max_length=8, choices=choices.channels)
+    state = models.CharField(_("state"), max_length=12, choices=choices.message_states, default=MessageState.SCHEDULED)
+    reason = models.CharField(_("reason"), max_length=24, choices=choices.reasons, blank=True)
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+
+    due_at = models.DateTimeField(_("due"))
+    not_after = models.DateTimeField(_("not after"))
+    leased_until = models.DateTimeField(_("held until"), null=True, blank=True)
+    fence = models.PositiveIntegerField(_("fence"), default=0)
+    attempts_made = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    key = models.UUIDField(_("idempotency key"), unique=True)
+
+    gateway = models.CharField(_("gateway"), max_length=60, blank=True)
+    gateway_id = models.CharField(_("id at the provider"), max_length=200, blank=True)
+    segments = models.PositiveSmallIntegerField(_("segments"), null=True, blank=True)
+    cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=5, null=True, blank=True)
+    cost_currency = models.CharField(_("cost currency"), max_length=3, blank=True)
+
+    created_at = models.DateTimeField(_("created"))
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    delivered_at = models.DateTimeField(_("delivered"), null=True, blank=True)
+    bounced_at = models.DateTimeField(_("bounced"), null=True, blank=True)
+    complained_at = models.DateTimeField(_("complained"), null=True, blank=True)
+    opened_at = models.DateTimeField(_("opened"), null=True, blank=True)
+    clicked_at = models.DateTimeField(_("clicked by a human"), null=True, blank=True)
+    unsubscribed_at = models.DateTimeField(_("unsubscribed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [models.UniqueConstraint(fields=["run", "step"], condition=Q(run__isnull=False), name="retarget_message_once")]
+        indexes = [
+            models.Index(fields=["shop", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"),
+            models.Index(fields=["leased_until"], condition=Q(state__in=["claimed", "attempting"]), name="retarget_message_leased"),
+            models.Index(fields=["contact", "channel", "sent_at"], name="retarget_message_sent"),
+            models.Index(fields=["shop", "created_at"], name="retarget_message_created"),
+            models.Index(fields=["gateway_id"], condition=~Q(gateway_id=""), name="retarget_message_gateway"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class MessageBody(models.Model):
+    """What was actually sent, apart from the queue so that the queue stays narrow. Deleted after the retention period."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="body", verbose_name=_("message"))
+    subject = models.CharField(_("subject"), max_length=250, blank=True)
+    html = models.TextField(_("HTML"), blank=True)
+    text = models.TextField(_("text"))
+    language = models.CharField(_("language"), max_length=12, blank=True)
+
+    class Meta:
+        verbose_name = _("message body")
+        verbose_name_plural = _("message bodies")
+
+    def __str__(self) -> str:
+        return self.subject or self.text[:40]
+
+
+class Attempt(models.Model):
+    """One call to a provider, committed before the first byte leaves; `outcome` stays empty until it is known."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts", verbose_name=_("message"))
+    fence = models.PositiveIntegerField(_("fence"))
+    consent = models.ForeignKey(
+        ConsentRecord, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("consent it relied on")
+    )
+    gateway = models.CharField(_("gateway"), max_length=60)
+    outcome = models.CharField(_("outcome"), max_length=16, blank=True)
+    code = models.CharField(_("provider's code"), max_length=60, blank=True)
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+    started_at = models.DateTimeField(_("started"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        constraints = [models.UniqueConstraint(fields=["message", "fence"], name="retarget_attempt_fence")]
+
+    def __str__(self) -> str:
+        return f"{self.message_id}/{self.fence}: {self.outcome or '…'}"
+
+
+class Decision(models.Model):
+    """Why something happened or did not: a code and the facts it was taken on. Append-only; what `explain` reads."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("shop"))
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("contact")
+    )
+    cart = models.ForeignKey("Cart", on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("cart"))
+    run = models.ForeignKey(FlowRun, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("run"))
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("message")
+    )
+    flow_slug = models.CharField(_("flow"), max_length=60, blank=True)
+    step = models.CharField(_("step"), max_length=60, blank=True)
+    code = models.CharField(_("reason"), max_length=24, choices=choices.reasons)
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        indexes = [
+            models.Index(fields=["contact", "at"], name="retarget_decision_contact"),
+            models.Index(fields=["shop", "code", "at"], name="retarget_decision_code"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code

@@ -1,0 +1,94 @@
+"""Order: what was bought, and which message is credited for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .carts import Cart
+from .contacts import Contact
+from .messages import Message
+from .shops import Shop
+from .touching import touch
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def touch(self, *, host: str, scope: str, reference: str, now: datetime) -> int:
+        """Note that order `reference` was placed or changed, in one statement; it will be read again. Rows written."""
+        return touch(
+            self.model,
+            host=host,
+            scope=scope,
+            insert={
+                "reference": reference,
+                "touched_at": now,
+                "placed_at": now,
+                "number": "",
+                "email": "",
+                "phone": "",
+                "currency": "",
+                "total": 0,
+                "items": "[]",
+                "coupon_codes": "[]",
+                "is_paid": True,
+            },
+            update={"touched_at": "excluded.touched_at", "read_at": "NULL"},
+            using=self.db,
+        )
+
+    def unread(self) -> OrderQuerySet:
+        return self.filter(read_at=None)
+
+    def known_for(self, *, contact_ids: Iterable[int], since: datetime) -> OrderQuerySet:
+        """Orders that still stand, by any of these contacts, placed at or after `since`."""
+        return self.filter(contact__in=list(contact_ids), placed_at__gte=since, cancelled_at=None)
+
+
+class Order(models.Model):
+    """An order. The event writes its reference only; it is read from the host (`read_at`), then settled. `credited_message` is the last human click within the window, if any."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="orders", verbose_name=_("shop"))
+    reference = models.CharField(_("id in the shop"), max_length=120)
+    number = models.CharField(_("number"), max_length=120, blank=True)
+    contact = models.ForeignKey(
+        Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders", verbose_name=_("contact")
+    )
+    cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders", verbose_name=_("cart"))
+    email = models.CharField(_("e-mail"), max_length=254, blank=True)
+    phone = models.CharField(_("phone"), max_length=16, blank=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True)
+    total = models.DecimalField(_("total"), max_digits=14, decimal_places=2, default=Decimal(0))
+    items = models.JSONField(_("lines"), default=list, blank=True)
+    coupon_codes = models.JSONField(_("coupon codes"), default=list, blank=True)
+    is_paid = models.BooleanField(_("paid"), default=True)
+    touched_at = models.DateTimeField(_("last event"))
+    read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    placed_at = models.DateTimeField(_("placed"))
+    cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("flows left and message credited"), null=True, blank=True)
+    credited_message = models.ForeignKey(
+        Message, on_delete=models.SET_NULL, null=True, blank=True, related_name="credited_orders", verbose_name=_("credited message")
+    )
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = [models.UniqueConstraint(fields=["shop", "reference"], name="retarget_order_reference")]
+        indexes = [
+            models.Index(fields=["touched_at"], condition=Q(read_at=None), name="retarget_order_unread"),
+            models.Index(fields=["read_at"], condition=Q(settled_at=None), name="retarget_order_unsettled"),
+            models.Index(fields=["shop", "placed_at"], name="retarget_order_placed"),
+            models.Index(fields=["shop", "email", "placed_at"], condition=~Q(email=""), name="retarget_order_email"),
+            models.Index(fields=["shop", "phone", "placed_at"], condition=~Q(phone=""), name="retarget_order_phone"),
+            models.Index(fields=["contact", "placed_at"], name="retarget_order_contact"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or self.reference

@@ -1,0 +1,16 @@
+"""Every public address of the plugin, under one `include()`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from retarget_plugin.web import health, links, recovery, unsubscribe
+
+app_name = "retarget_plugin"
+
+urlpatterns = [
+    path("r/<str:code>", links.short_link, name="short_link"),
+    path("recover/<str:token>/", recovery.recover, name="recover"),
+    path("unsubscribe/<str:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
+    path("health/", health.health, name="health"),
+]

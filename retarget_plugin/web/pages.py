@@ -1,0 +1,86 @@
+"""What every public page has in common: its language, its headers, and the one answer to a link that leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import formats, translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import get_language_from_request
+
+from retarget_plugin.models import Contact, Shop
+
+#: Languages the pages are written in; the first is the last resort.
+LANGUAGES = ("en", "fr", "es")
+
+SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
+#: ISO 4217 currencies without minor units.
+WHOLE = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+
+# The address of a page is a bearer token. It may be seen by the shop itself, which Django's CSRF check of a form's
+# origin needs (with "no-referrer" browsers say "Origin: null"), and by nobody else.
+PAGE_REFERRER = "same-origin"
+# The page we send somebody on to must not see it at all: a shop's statistics would pass it to a third party.
+REDIRECT_REFERRER = "no-referrer"
+
+
+def page(
+    request: HttpRequest,
+    name: str,
+    *,
+    contact: Contact | None = None,
+    shop: Shop | None = None,
+    status: int = 200,
+    **context: Any,
+) -> HttpResponse:
+    """The page `name` in the reader's language; `shop` is named on it when it is given."""
+    language = language_of(request, contact)
+    with translation.override(language):
+        values = {"shop": shop, "language": language, **context}
+        response = render(request, f"retarget_plugin/pages/{name}.html", values, status=status)
+    response.headers["Content-Language"] = language
+    patch_vary_headers(response, ["Accept-Language"])
+    return private(response, referrer=PAGE_REFERRER)
+
+
+def not_found(request: HttpRequest) -> HttpResponse:
+    """The same page, status and headers for every link that does not work, whatever is wrong with it."""
+    return page(request, "not_found", status=404)
+
+
+def private(response: HttpResponse, *, referrer: str) -> HttpResponse:
+    """Keep an answer out of caches, search engines, frames and other sites' logs."""
+    headers: Mapping[str, str] = {
+        "Cache-Control": "no-store, private",
+        "Referrer-Policy": referrer,
+        "X-Robots-Tag": "noindex, nofollow",
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+    }
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response
+
+
+def language_of(request: HttpRequest, contact: Contact | None) -> str:
+    """The contact's own language, else the browser's, among those the pages are written in."""
+    wanted = (contact.locale if contact else "", get_language_from_request(request))
+    bases = (locale.lower().replace("_", "-").partition("-")[0] for locale in wanted)
+    return next((base for base in bases if base in LANGUAGES), LANGUAGES[0])
+
+
+def money(amount: Decimal, currency: str, language: str) -> str:
+    """`amount` as the reader of `language` writes it: €12.50, 12,50 €."""
+    with translation.override(language):
+        places = 0 if currency in WHOLE else 2
+        number = formats.number_format(amount, decimal_pos=places, use_l10n=True, force_grouping=True)
+    symbol = SYMBOLS.get(currency)
+    if language == "en":
+        return f"{symbol}{number}" if symbol else f"{currency}\N{NO-BREAK SPACE}{number}"
+    return f"{number}\N{NO-BREAK SPACE}{symbol or currency}"

@@ -1,0 +1,94 @@
+"""recover/<token>/: a cart, brought back on whatever device the link was opened on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from retarget_plugin.domain.carts import Item
+from retarget_plugin.engine import carts
+from retarget_plugin.exceptions import Refusal
+
+from . import pages
+
+
+class SeeOther(HttpResponseRedirect):
+    """303: what follows a POST is a GET, and going back does not send the POST again."""
+
+    status_code = 303
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as the page shows it; prices are written out. `image_url` is http(s) or empty."""
+
+    title: str
+    quantity: int
+    price: str
+    total: str
+    image_url: str
+    is_available: bool
+
+
+# The POST is protected although it can only fill the cart of whoever sends it: without that, any page on the web could
+# fill a stranger's cart and have the order credited to a message. It costs no shopper anything, because a browser that
+# keeps no cookie for the form keeps none for the shop's cart either. The decorator is for shops that run without
+# Django's middleware; beside the middleware it does nothing.
+@login_not_required
+@csrf_protect
+@require_http_methods(["GET", "HEAD", "POST"])
+def recover(request: HttpRequest, token: str) -> HttpResponse:
+    """GET shows what is in the cart and no word about its owner; POST puts it into the cart of whoever asks."""
+    try:
+        if request.method == "POST":
+            return _restore(request, token)
+        return _show(request, carts.recoverable(token))
+    except Refusal:
+        return pages.not_found(request)
+
+
+def _restore(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        destination = carts.restore(request, token, now=timezone.now())
+    except Refusal as refusal:
+        if refusal.reason != "unavailable":
+            raise
+        return _show(request, carts.recoverable(token), status=503)
+    return pages.private(SeeOther(destination), referrer=pages.REDIRECT_REFERRER)
+
+
+def _show(request: HttpRequest, recovery: carts.Recovery, *, status: int = 200) -> HttpResponse:
+    """The cart with its button; with status 503 it also says that the shop could not take it back just now."""
+    cart = recovery.cart
+    language = pages.language_of(request, cart.contact)
+    available = [item for item in recovery.items if item.is_available]
+    if not available:
+        return pages.page(request, "recover_empty", contact=cart.contact, shop=cart.shop)
+    total = sum((item.unit_price * item.quantity for item in available), Decimal())
+    return pages.page(
+        request,
+        "recover",
+        contact=cart.contact,
+        shop=cart.shop,
+        status=status,
+        has_failed=status == 503,
+        lines=[_line(item, cart.currency, language) for item in recovery.items],
+        total=pages.money(total, cart.currency, language),
+    )
+
+
+def _line(item: Item, currency: str, language: str) -> Line:
+    return Line(
+        title=item.title,
+        quantity=item.quantity,
+        price=pages.money(item.unit_price, currency, language),
+        total=pages.money(item.unit_price * item.quantity, currency, language),
+        image_url=item.image_url if item.image_url.startswith(("https://", "http://")) else "",
+        is_available=item.is_available,
+    )

@@ -1,0 +1,26 @@
+from retarget_plugin.hosts import Cart, Host, Identity, Item, Order, watch
+
+from .models import Basket, Line, Purchase
+
+
+class Shop(Host):
+    def get_cart(self, reference):
+        if basket := Basket.objects.filter(pk=reference, open=True).first():
+            items = [Item(**line.facts()) for line in basket.lines.select_related("product")]
+            return Cart(reference=reference, currency="EUR", identity=Identity(email=basket.email), items=items)
+
+    def get_order(self, reference):
+        if purchase := Purchase.objects.filter(pk=reference).first():
+            buyer, basket = Identity(email=purchase.email), str(purchase.basket_id)
+            return Order(reference=reference, currency="EUR", total=purchase.total, identity=buyer, cart_reference=basket)
+
+    def restore_cart(self, request, items, coupon=""):
+        basket = Basket.of(request)
+        for item in items:
+            basket.lines.update_or_create(product_id=item.product_id, defaults={"quantity": item.quantity})
+        return "/basket/"
+
+
+watch("cart", Line, lambda line: line.basket_id)
+watch("cart", Basket, lambda basket: basket.pk)
+watch("order", Purchase, lambda purchase: purchase.pk)
