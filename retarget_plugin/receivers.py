@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
+from django.db import OperationalError
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -12,6 +15,8 @@ from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.vocabulary import Stage
 from retarget_plugin.engine import carts, consent, contacts, orders
 from retarget_plugin.models import Shop
+
+logger = logging.getLogger("retarget_plugin.receivers")
 
 
 def cart_changed(*, host: str, reference: str, scope: str = "", **_: Any) -> None:
@@ -57,6 +62,33 @@ def consent_changed(
         consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
 
 
+class Patience:
+    """After one lock time-out the next events of this process do not wait too: a request with ten events waits once.
+
+    What is passed over meanwhile is found by the reconcile pass.
+    """
+
+    REST_SECONDS = 2.0
+
+    def __init__(self) -> None:
+        self.resting_until = 0.0
+
+    def wrap(self, receiver: Any) -> Any:
+        def patient(sender: Any, **arguments: Any) -> None:
+            if time.monotonic() < self.resting_until:
+                logger.warning("the plugin's tables are locked; an event was passed over until the reconcile pass")
+                return
+            try:
+                receiver(**arguments)
+            except OperationalError:
+                self.resting_until = time.monotonic() + self.REST_SECONDS
+                raise
+
+        return patient
+
+
+patience = Patience()
+
 RECEIVERS: dict[str, tuple[Signal, Any]] = {
     "cart_changed": (signals.cart_changed, cart_changed),
     "cart_identified": (signals.cart_identified, cart_identified),
@@ -71,4 +103,4 @@ RECEIVERS: dict[str, tuple[Signal, Any]] = {
 def connect() -> None:
     """Connect every receiver once, however often this is called."""
     for name, (signal, receiver) in RECEIVERS.items():
-        signal.connect(receiver, weak=False, dispatch_uid=f"retarget_plugin.receivers.{name}")
+        signal.connect(patience.wrap(receiver), weak=False, dispatch_uid=f"retarget_plugin.receivers.{name}")

@@ -132,15 +132,13 @@ def problems(language: str) -> Iterator[str]:
         for error in message.check(catalog):
             yield f"{message.id!r} in {language}: {error}"
     translated = {key(message): texts(message) for message in entries(catalog) if all(texts(message))}
-    if not mo_path(language).exists() or spoken(language) != {
-        key(m): texts(m) for m in entries(catalog) if all(texts(m))
-    }:
+    if not mo_path(language).exists() or spoken(language) != translated:
         yield f"{mo_path(language).name} of {language} is not what its .po says: compile"
 
 
 def spoken(language: str) -> dict[tuple[str, str], tuple[str, ...]]:
     with mo_path(language).open("rb") as file:
-        return {key(message): texts(message) for message in entries(read_mo(file))}
+        return {key(message): texts(message) for message in entries(read_mo(file)) if all(texts(message))}
 
 
 def entries(catalog: Catalog) -> Iterator[Message]:

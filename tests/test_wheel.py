@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 
 SETTINGS = """
 SECRET_KEY = "only-for-this-test"
+ALLOWED_HOSTS = ["*"]
+STATIC_URL = "static/"
 ROOT_URLCONF = "shop_urls"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -134,11 +136,11 @@ def test_wheel_is_what_the_shop_imports(shop):
 
 
 def test_installed_wheel_passes_check_and_migrates(shop):
-    checked = in_shop(shop, "-m", "django", "check")
+    # Advice is welcome in a project without a single setting of ours; an error would end the command.
+    in_shop(shop, "-m", "django", "check")
     in_shop(shop, "-m", "django", "migrate", "--verbosity", "0")
     planned = in_shop(shop, "-m", "django", "migrate", "--plan")
 
-    assert "System check identified" in checked
     assert "No planned migration operations" in planned
 
 
@@ -156,3 +158,17 @@ def test_installed_wheel_finds_its_templates(shop):
     assert names
     assert len(loaded.splitlines()) == len(names)
     assert all(Path(line).is_relative_to(shop / "venv") for line in loaded.splitlines())
+
+
+def test_installed_wheel_answers_a_request(shop):
+    answer = in_shop(
+        shop,
+        "-c",
+        "import django; django.setup()\n"
+        "from django.test import Client\n"
+        "response = Client(raise_request_exception=False).get('/retarget/recover/tampered/')\n"
+        "print(response.status_code, response.content.decode())",
+    )
+
+    assert answer.startswith("404 ")
+    assert "This link no longer works" in answer

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.sites.models import Site
 from django.core.files.base import ContentFile
@@ -15,6 +14,7 @@ from django.db import transaction
 from oscar.apps.catalogue.categories import create_from_breadcrumbs
 from oscar.core.loading import get_model
 
+from . import settings
 from .pictures import Colour, picture
 
 OWNER = PASSWORD = "owner"
@@ -161,10 +161,8 @@ def create(base_url: str = "") -> dict[str, Any]:
 
     `base_url` is where the shop is reached; it becomes the Site's domain.
     """
-    address = urlsplit(base_url or settings.RETARGET["PUBLIC_URL"])
-    Site.objects.update_or_create(
-        pk=settings.SITE_ID, defaults={"domain": address.netloc, "name": settings.OSCAR_SHOP_NAME}
-    )
+    domain = urlsplit(base_url or settings.URL).netloc
+    Site.objects.update_or_create(pk=settings.SITE_ID, defaults={"domain": domain, "name": settings.OSCAR_SHOP_NAME})
     _create_owner()
     _create_countries()
     for shelf in dict.fromkeys(article.shelf for article in ARTICLES):

@@ -107,7 +107,9 @@ def glass(canvas: Image.Image, x: float, y: float, radius: float) -> None:
     left, top = x - radius * 0.26, y - radius * 0.30
     ellipse(canvas, (left - spot, top - spot * 0.8, left + spot, top + spot * 0.8), ((210, 220, 245), (120, 132, 180)))
     right, low = x + radius * 0.24, y + radius * 0.28
-    ellipse(canvas, (right - spot / 2, low - spot / 2, right + spot / 2, low + spot / 2), ((104, 84, 130), (60, 52, 96)))
+    ellipse(
+        canvas, (right - spot / 2, low - spot / 2, right + spot / 2, low + spot / 2), ((104, 84, 130), (60, 52, 96))
+    )
 
 
 def camera(canvas: Image.Image, colour: Colour, label: str, size: float) -> None:
@@ -139,7 +141,13 @@ def lens(canvas: Image.Image, colour: Colour, label: str, size: float) -> None:
     top = bottom - 960 * size
     shadow(canvas, (800 - half - 60, bottom - 40, 800 + half + 60, bottom + 70))
 
-    rounded(canvas, (800 - half * 0.86, bottom - 70, 800 + half * 0.86, bottom + 26), 18, barrel((190, 192, 198)), across=True)
+    rounded(
+        canvas,
+        (800 - half * 0.86, bottom - 70, 800 + half * 0.86, bottom + 26),
+        18,
+        barrel((190, 192, 198)),
+        across=True,
+    )
     rounded(canvas, (800 - half * 0.94, bottom - 260, 800 + half * 0.94, bottom - 54), 22, barrel(body), across=True)
     rounded(canvas, (800 - half, top + 60, 800 + half, bottom - 230), 26, barrel(body), across=True)
 
@@ -154,7 +162,9 @@ def lens(canvas: Image.Image, colour: Colour, label: str, size: float) -> None:
     rounded(canvas, (800 - half - 4, top + 110, 800 + half + 4, top + 132), 6, barrel(colour), across=True)
     rounded(canvas, (800 - half - 6, top, 800 + half + 6, top + 88), 24, barrel((46, 47, 50)), across=True)
     ellipse(canvas, (800 - half - 6, top - 44, 800 + half + 6, top + 52), ((86, 88, 94), (30, 30, 33)))
-    ellipse(canvas, (800 - half * 0.82, top - 26, 800 + half * 0.82, top + 40), ((96, 110, 170), (20, 22, 40)), across=True)
+    ellipse(
+        canvas, (800 - half * 0.82, top - 26, 800 + half * 0.82, top + 40), ((96, 110, 170), (20, 22, 40)), across=True
+    )
     write(canvas, label, 800, bottom - 282, 60, (238, 238, 240))
     write(canvas, "LUMEN", 800, bottom - 150, 40, (168, 170, 176))
 
@@ -171,13 +181,27 @@ def bag(canvas: Image.Image, colour: Colour, label: str, size: float) -> None:
     pen.arc((800 - reach, top - 200, 800 + reach, top + 240), 180, 360, fill=shade(leather, 0.8), width=40)
     cloth = (shade(colour, 1.18), colour, shade(colour, 0.66))
     rounded(canvas, (800 - half, top, 800 + half, bottom), 120, cloth)
-    rounded(canvas, (800 - half + 50, bottom - 360 * size, 800 + half - 50, bottom - 50), 56, (colour, shade(colour, 0.58)))
-    rounded(canvas, (800 - half - 14, top - 14, 800 + half + 14, top + 400 * size), 110, (shade(colour, 1.26), shade(colour, 0.84)))
+    rounded(
+        canvas, (800 - half + 50, bottom - 360 * size, 800 + half - 50, bottom - 50), 56, (colour, shade(colour, 0.58))
+    )
+    rounded(
+        canvas,
+        (800 - half - 14, top - 14, 800 + half + 14, top + 400 * size),
+        110,
+        (shade(colour, 1.26), shade(colour, 0.84)),
+    )
 
     for x in (800 - 190, 800 + 190):
-        rounded(canvas, (x - 34, top + 120 * size, x + 34, top + 520 * size), 16, (shade(leather, 1.2), shade(leather, 0.7)))
+        rounded(
+            canvas, (x - 34, top + 120 * size, x + 34, top + 520 * size), 16, (shade(leather, 1.2), shade(leather, 0.7))
+        )
         rounded(canvas, (x - 48, top + 380 * size, x + 48, top + 380 * size + 84), 14, STEEL, across=True)
-        rounded(canvas, (x - 24, top + 380 * size + 22, x + 24, top + 380 * size + 62), 8, (shade(leather, 0.9), shade(leather, 0.6)))
+        rounded(
+            canvas,
+            (x - 24, top + 380 * size + 22, x + 24, top + 380 * size + 62),
+            8,
+            (shade(leather, 0.9), shade(leather, 0.6)),
+        )
     rounded(canvas, (800 - 84, top + 220 * size, 800 + 84, top + 220 * size + 58), 10, (shade(leather, 1.3), leather))
     write(canvas, label or "LUMEN", 800, top + 220 * size + 30, 34, (250, 240, 224))
 

@@ -15,6 +15,21 @@ HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RETARGET_DEMO_DATA") or HERE.parent.parent / ".demo").resolve()
 URL = os.environ.get("RETARGET_DEMO_URL", "http://127.0.0.1:8000").rstrip("/")
 
+# On a server instead of on SQLite, and with Celery instead of the tick, when these two are given.
+DATABASE_URL = os.environ.get("RETARGET_DEMO_DATABASE_URL", "")
+BROKER_URL = os.environ.get("RETARGET_DEMO_BROKER_URL", "")
+
+
+def postgres(url: str) -> dict[str, object]:
+    """Django's form of whatever libpq understands."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(url)
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    known = {django: parts.pop(libpq) for libpq, django in names.items() if libpq in parts}
+    return {"ENGINE": "django.db.backends.postgresql", **known, "OPTIONS": parts}
+
+
 SECRET_KEY = os.environ.get("RETARGET_DEMO_SECRET_KEY", "for the demo on this machine only, never for a shop")
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
@@ -125,6 +140,8 @@ DATABASES = {
         },
     }
 }
+if DATABASE_URL:
+    DATABASES["default"] = postgres(DATABASE_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 HAYSTACK_CONNECTIONS = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}
 # The simple engine reads the tables at every search: there is no index to keep up to date.
@@ -172,7 +189,23 @@ RETARGET = {
         "default": {"BACKEND": "retarget_plugin.hosts.oscar.OscarHost", "OPTIONS": {"base_url": URL}},
     },
     "SMS": {
-        "default": {"BACKEND": "retarget_plugin.channels.sms.http.HttpGateway", "OPTIONS": {}},
+        "default": {
+            "BACKEND": "retarget_plugin.channels.sms.http.HttpGateway",
+            "OPTIONS": {
+                "url": os.environ.get("RETARGET_DEMO_SMS_URL", "http://127.0.0.1:8026/sms"),
+                "body": {"to": "{to}", "text": "{text}", "from": "{sender}", "reference": "{message_id}"},
+                "success": {"status": [201]},
+                "id_path": "id",
+            },
+        },
     },
     "PUBLIC_URL": URL,
 }
+if BROKER_URL:
+    RETARGET |= {"RUNNER": "celery", "TICK_SECONDS": 1.0}
+
+# Celery, as its own documentation has it: examples/oscar_shop/celery.py reads the names below.
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -139,6 +139,10 @@ class Shopper:
             raise self._error("shows no order number")
         return match[1]
 
+    def press(self) -> Page:
+        """Press the one button of the page, such as the one behind a link in a message."""
+        return self._send(self._form(holding="csrfmiddlewaretoken"), {})
+
     # -- manners -----------------------------------------------------------------------------------------------------
 
     def _home(self) -> str:
@@ -159,7 +163,9 @@ class Shopper:
         for number, line in enumerate(lines):
             if product.lower() in line.title.lower():
                 return number
-        raise ShopperError(f"No {product!r} in the basket, only: {', '.join(line.title for line in lines) or 'nothing'}")
+        raise ShopperError(
+            f"No {product!r} in the basket, only: {', '.join(line.title for line in lines) or 'nothing'}"
+        )
 
     def _form(self, *, id: str = "", holding: str = "") -> Form:
         form = self.page.form(id=id, holding=holding)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import apps
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
@@ -10,6 +12,8 @@ from django.urls import include, path, re_path
 from django.views.static import serve
 
 from . import pages, signup
+
+shop: Any = apps.get_app_config("oscar")
 
 urlpatterns = [
     # The plugin. Before the patterns with a language prefix: its links carry their own language.
@@ -25,7 +29,7 @@ urlpatterns = [
         # Oscar's own lists ask a search engine; these two ask the database, so that the demo needs none.
         path("catalogue/", pages.catalogue),
         path("catalogue/category/<path:slug>_<int:pk>/", pages.category),
-        path("", include(apps.get_app_config("oscar").urls[0])),
+        path("", include(shop.urls[0])),
         prefix_default_language=False,
     ),
 ]

@@ -54,7 +54,7 @@ def outcome_of_status(
 ) -> Outcome:
     """The meaning of a status that is no success. `code` is the provider's own, else `http_<status>`.
 
-    `has_error_body`: the body is an error in the provider's own form, so it was the provider and no proxy that answered.
+    `has_error_body`: the body is an error in the provider's own form, so the provider answered and not a proxy.
     `is_idempotent`: the provider keeps idempotency keys, so trying again is safe.
     """
     wait = retry_after(headers)
@@ -88,16 +88,17 @@ def outcome_of_failure(error: Exception) -> Outcome:
     if response is not None:
         return outcome_of_status(response.status_code, response.headers, detail=type(error).__name__)
     if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.JSONDecodeError):
-        return Outcome(
-            kind=OutcomeKind.MISCONFIGURED, code="bad_request", detail=f"The URL or a header cannot be used ({type(error).__name__})."
-        )
+        detail = f"The URL or a header cannot be used ({type(error).__name__})."
+        return Outcome(kind=OutcomeKind.MISCONFIGURED, code="bad_request", detail=detail)
     if has_left(error):
-        return Outcome(kind=OutcomeKind.UNKNOWN, code="no_answer", detail=f"No answer after the request had left ({type(error).__name__}).")
-    return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail=f"The provider was not reached ({type(error).__name__}).")
+        detail = f"No answer after the request had left ({type(error).__name__})."
+        return Outcome(kind=OutcomeKind.UNKNOWN, code="no_answer", detail=detail)
+    detail = f"The provider was not reached ({type(error).__name__})."
+    return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail=detail)
 
 
 def has_left(error: BaseException) -> bool:
-    """Whether a byte of the failed request may have reached the provider. What was not watched is judged by its class."""
+    """Whether a byte of the failed request may have reached the provider; unwatched, its class decides."""
     chain = list(_chain(error))
     for link in chain:
         watched = getattr(link, "request_has_left", None)

@@ -44,12 +44,12 @@ class EmailChannel:
     Never raises for what a provider or the network does, and never logs addresses, subjects or texts.
     """
 
-    #: No backend passes a key on for single messages: Brevo's works in batches only, Resend's is not exposed by anymail.
+    #: No backend passes a key on for single messages: anymail uses Brevo's in batches only, and Resend's not at all.
     has_idempotency_keys = False
     idempotency_key_life = 0.0
 
     def __init__(self, mailer: str = "") -> None:
-        """`mailer`: a MAILERS alias, or a backend's dotted path where the project has no MAILERS; empty: its default."""
+        """`mailer`: a MAILERS alias, or without MAILERS a backend's dotted path; empty: the project's default."""
         self.mailer = mailer
         self._thread = threading.local()
 
@@ -79,15 +79,17 @@ class EmailChannel:
         self.open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def send(self, email: OutgoingEmail) -> Outcome:
         """Hand one e-mail over, in one attempt.
 
         A value unfit for a header line is `rejected` with code `invalid_header`, before any connection is made.
-        Trouble before the text left is `transient`; silence after it is `unknown`. `gateway_id` is the provider's id, else
-        our Message-ID.
+        Trouble before the text left is `transient`; silence after it is `unknown`. `gateway_id` is the provider's id,
+        else our Message-ID.
         """
         fault = headers.problem(email)
         if fault:
@@ -135,7 +137,8 @@ class EmailChannel:
             # A backend told to fail silently. Only the watched SMTP connection still knows how far it came.
             has_left = line.server is None or line.server.has_left
             kind = OutcomeKind.UNKNOWN if has_left else OutcomeKind.TRANSIENT
-            return Outcome(kind=kind, code="silent_failure", detail="The mail backend failed silently; set fail_silently to False.")
+            detail = "The mail backend failed silently; set fail_silently to False."
+            return Outcome(kind=kind, code="silent_failure", detail=detail)
         status = getattr(message, "anymail_status", None)
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=esp.id_of(status) or mime.message_id(email))
 
@@ -144,7 +147,8 @@ class EmailChannel:
             return _misconfigured(error)
         if line.server is not None:
             if isinstance(error, ValueError) and not line.server.has_left:
-                return Outcome(kind=OutcomeKind.REJECTED, code="invalid_header", detail=f"Django refused it ({type(error).__name__}).")
+                detail = f"Django refused it ({type(error).__name__})."
+                return Outcome(kind=OutcomeKind.REJECTED, code="invalid_header", detail=detail)
             return smtp.outcome_of_sending(error, has_left=line.server.has_left)
         if line.provider:
             has_left = not line.is_http_watched or wire.request_has_left()
@@ -165,6 +169,7 @@ class EmailChannel:
         try:
             backend.open()
         except OSError as error:
+            _close(backend)
             return smtp.outcome_of_opening(error)
         except (ImproperlyConfigured, ImportError, ValueError, TypeError) as error:
             return _misconfigured(error)
@@ -187,14 +192,18 @@ class EmailChannel:
 
     def _drop(self) -> None:
         line, self._thread.line = self._line, None
-        if line is None:
-            return
-        try:
-            line.backend.close()
-        except Exception as error:
-            # The outcome stands already; a server that is rude at the end changes nothing.
-            logger.info("Closing the mail connection raised %s.", type(error).__name__)
+        if line is not None:
+            _close(line.backend)
+
+
+def _close(backend: Any) -> None:
+    try:
+        backend.close()
+    # The outcome stands already; a server that is rude at the end changes nothing.
+    except Exception as error:
+        logger.info("Closing the mail connection raised %s.", type(error).__name__)
 
 
 def _misconfigured(error: Exception) -> Outcome:
-    return Outcome(kind=OutcomeKind.MISCONFIGURED, code="configuration", detail=answers.safe_detail(error) or type(error).__name__)
+    detail = answers.safe_detail(error) or type(error).__name__
+    return Outcome(kind=OutcomeKind.MISCONFIGURED, code="configuration", detail=detail)

@@ -9,6 +9,7 @@ import requests
 from anymail.backends.base import AnymailBaseBackend
 from anymail.exceptions import (
     AnymailAPIError,
+    AnymailError,
     AnymailInvalidAddress,
     AnymailRecipientsRefused,
     AnymailSerializationError,
@@ -21,7 +22,7 @@ from retarget_plugin.domain.vocabulary import OutcomeKind
 
 from . import answers, wire
 
-# Source of the three: anymail's feature matrix, docs/esps/esp-feature-matrix.csv. A refused attribute costs the message.
+# Source of the three: anymail's docs/esps/esp-feature-matrix.csv. An attribute that is refused costs the message.
 _TAKES_ONE_TAG = {"Mailjet", "Mailtrap", "Postal", "Postmark", "SparkPost"}
 _TAKES_NO_METADATA = {"MailerSend", "Postal"}
 _HAS_TRACKING_SWITCH = {
@@ -63,6 +64,13 @@ _SES_CODES = {
     "SignatureDoesNotMatch": OutcomeKind.MISCONFIGURED,
     "ExpiredTokenException": OutcomeKind.MISCONFIGURED,
 }
+#: What anymail refuses before it calls the provider, and the recipients the provider refuses.
+_REFUSALS: dict[type[AnymailError], tuple[str, str]] = {
+    AnymailRecipientsRefused: ("recipient_refused", "The provider refused the recipient."),
+    AnymailInvalidAddress: ("invalid_header", "The provider cannot take an address of this message."),
+    AnymailUnsupportedFeature: ("unsupported", "The provider cannot do something this message asks for."),
+    AnymailSerializationError: ("unsupported", "A value of this message cannot be written as JSON."),
+}
 _BOTO_NOT_REACHED = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
 _BOTO_MISCONFIGURED = {"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "ProfileNotFound"}
 
@@ -80,9 +88,9 @@ def has_tracking_switch(provider: str) -> bool:
 def extras(email: OutgoingEmail, provider: str) -> dict[str, Any]:
     """The attributes anymail reads from a message, without those `provider` refuses.
 
-    Tracking is switched off in so many words, for anymail's SEND_DEFAULTS may switch it on. `metadata` carries our message
-    id as `retarget_message`. Where no anymail backend is at work (a queueing one may hand over to anymail later) and for
-    providers we do not know, tags and metadata stay within what most accept.
+    Tracking is switched off in so many words, for anymail's SEND_DEFAULTS may switch it on. `metadata` carries our
+    message id as `retarget_message`. Where no anymail backend is at work (a queueing one may hand over to anymail
+    later) and for providers we do not know, tags and metadata stay within what most accept.
     """
     found: dict[str, Any] = {}
     if email.tags:
@@ -116,12 +124,14 @@ def outcome_of_answer(status: Any) -> Outcome:
     gateway_id = id_of(status)
     states = set(status.status or ())
     if not states:
-        return Outcome(kind=OutcomeKind.REJECTED, code="cancelled", detail="A pre_send receiver of this project cancelled it.")
+        return Outcome(kind=OutcomeKind.REJECTED, code="cancelled", detail="A pre_send receiver cancelled it.")
     if states & {"invalid", "rejected", "failed"}:
-        return Outcome(kind=OutcomeKind.REJECTED, gateway_id=gateway_id, code=min(states), detail="The provider refused the recipient.")
+        detail = "The provider refused the recipient."
+        return Outcome(kind=OutcomeKind.REJECTED, gateway_id=gateway_id, code=min(states), detail=detail)
     if states <= {"sent", "queued"} or gateway_id:
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=gateway_id)
-    return Outcome(kind=OutcomeKind.UNKNOWN, code="broken_answer", detail="The provider's answer does not say whether it took the message.")
+    detail = "The provider's answer does not say whether it took the message."
+    return Outcome(kind=OutcomeKind.UNKNOWN, code="broken_answer", detail=detail)
 
 
 def id_of(status: Any) -> str:
@@ -135,26 +145,21 @@ def id_of(status: Any) -> str:
 def outcome_of_error(error: Exception, *, status: Any = None, has_left: bool = True) -> Outcome:
     """The meaning of what an anymail backend raised.
 
-    `status` is the message's `anymail_status`; `has_left` says of an exception that is none of anymail's whether a request
-    had left before it.
+    `status` is the message's `anymail_status`; `has_left` says of an exception that is none of anymail's whether a
+    request had left before it.
     """
     if status is not None and status.status and set(status.status) <= {"sent", "queued"}:
         # A post_send receiver of the project raised: the provider has taken the message all the same.
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=id_of(status))
-    match error:
-        case AnymailRecipientsRefused():
-            return Outcome(kind=OutcomeKind.REJECTED, code="recipient_refused", detail="The provider refused the recipient.")
-        case AnymailInvalidAddress():
-            return Outcome(kind=OutcomeKind.REJECTED, code="invalid_header", detail="The provider cannot take an address of this message.")
-        case AnymailUnsupportedFeature():
-            return Outcome(kind=OutcomeKind.REJECTED, code="unsupported", detail=answers.safe_detail(error.args[0] if error.args else ""))
-        case AnymailSerializationError():
-            return Outcome(kind=OutcomeKind.REJECTED, code="unsupported", detail="A value of this message cannot be written as JSON.")
-        case AnymailAPIError():
-            return _outcome_of_api_error(error)
+    if isinstance(error, AnymailAPIError):
+        return _outcome_of_api_error(error)
+    for refusal, (code, detail) in _REFUSALS.items():
+        if isinstance(error, refusal):
+            return Outcome(kind=OutcomeKind.REJECTED, code=code, detail=detail)
     if has_left:
         return Outcome(kind=OutcomeKind.UNKNOWN, code="raised", detail=f"The backend raised {type(error).__name__}.")
-    return Outcome(kind=OutcomeKind.TRANSIENT, code="raised", detail=f"{type(error).__name__} was raised before anything was sent.")
+    detail = f"{type(error).__name__} was raised before anything was sent."
+    return Outcome(kind=OutcomeKind.TRANSIENT, code="raised", detail=detail)
 
 
 def _outcome_of_api_error(error: Any) -> Outcome:
@@ -163,10 +168,12 @@ def _outcome_of_api_error(error: Any) -> Outcome:
         return _outcome_of_ses(response)
     if error.status_code is not None and response is not None:
         if 200 <= error.status_code < 300:
-            return Outcome(kind=OutcomeKind.UNKNOWN, code="broken_answer", detail="The provider's answer cannot be read.")
+            detail = "The provider's answer cannot be read."
+            return Outcome(kind=OutcomeKind.UNKNOWN, code="broken_answer", detail=detail)
         postmark = _postmark_code(error)
         if postmark in _POSTMARK_CODES:
-            return Outcome(kind=_POSTMARK_CODES[postmark], code=str(postmark), detail="Postmark refuses this account or sender.")
+            detail = "Postmark refuses this account or sender."
+            return Outcome(kind=_POSTMARK_CODES[postmark], code=str(postmark), detail=detail)
         code = str(postmark) if postmark else ""
         return answers.outcome_of_status(error.status_code, response.headers, code=code)
     cause = error.__cause__ or error
@@ -178,14 +185,15 @@ def _outcome_of_api_error(error: Any) -> Outcome:
     return answers.outcome_of_failure(cause)
 
 
-def _postmark_code(error: Any) -> int | None:
+def _postmark_code(error: Any) -> int:
+    """Postmark's ErrorCode; 0 where there is none."""
     if error.esp_name != "Postmark" or error.status_code != 422:
-        return None
+        return 0
     try:
         code = error.response.json()["ErrorCode"]
     except (ValueError, KeyError, TypeError):
-        return None
-    return code if isinstance(code, int) else None
+        return 0
+    return code if isinstance(code, int) else 0
 
 
 def _outcome_of_ses(response: Mapping[str, Any]) -> Outcome:

@@ -23,7 +23,7 @@ _FORBIDDEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
 
 def problem(email: OutgoingEmail) -> str:
-    """What is wrong with the first bad header-bound value, as `field: fault`, without the value; empty when all are fit."""
+    """The first bad header-bound value, as `field: fault` and without the value itself; empty when all are fit."""
     return next(_problems(email), "")
 
 

@@ -30,7 +30,7 @@ class Letter(EmailMultiAlternatives):
             return message
         if isinstance(message.policy, EmailPolicy):
             registry = HeaderRegistry()
-            registry.map_to_type(_UNSUBSCRIBE, _OneLine)
+            registry.map_to_type(_UNSUBSCRIBE, _OneLine)  # type: ignore[arg-type]
             message.policy = message.policy.clone(header_factory=registry)
             message.replace_header(_UNSUBSCRIBE, str(url))
         else:
@@ -40,6 +40,8 @@ class Letter(EmailMultiAlternatives):
 
 class _OneLine(UnstructuredHeader):
     """For the modern policy. `headers.problem` has seen to it that the value is ASCII and short enough."""
+
+    name: str
 
     def fold(self, *, policy: Any) -> str:
         return f"{self.name}: {self}{policy.linesep}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from typing import Any
 
@@ -16,15 +17,15 @@ _ACCOUNT_CODES = (530, 534, 535, 538)
 
 
 class Watch:
-    """Follows one smtplib connection: `has_left` turns true when the server has asked for the text and it is being sent."""
+    """Follows one smtplib connection: `has_left` is true once the server has asked for the text and it is going."""
 
     def __init__(self, server: smtplib.SMTP) -> None:
         self.has_left = False
         self._is_in_data = False
         self._server_data, self._server_send = server.data, server.send
         # On the connection and not by a subclass: Django's backend names its connection class itself.
-        server.data = self._data  # type: ignore[method-assign]
-        server.send = self._send  # type: ignore[method-assign]
+        server.data = self._data  # type: ignore[assignment,method-assign]
+        server.send = self._send  # type: ignore[assignment,method-assign]
 
     def forget(self) -> None:
         """Start afresh: nothing of the next message has left."""
@@ -45,20 +46,22 @@ class Watch:
 
 
 def outcome_of_opening(error: Exception) -> Outcome:
-    """The meaning of an exception while connecting, greeting, starting TLS or logging in. Never `unknown`: nothing was sent."""
+    """The meaning of an exception while connecting, greeting, starting TLS or logging in. Never `unknown`."""
+    name = type(error).__name__
     match error:
         case smtplib.SMTPResponseException(smtp_code=code):
             # 421, 451, 454: later. Anything final at this point is about this client or its account.
             kind = OutcomeKind.TRANSIENT if code < 500 else OutcomeKind.MISCONFIGURED
-            return Outcome(kind=kind, code=str(code), detail=f"The server refused the connection ({type(error).__name__}).")
-        case smtplib.SMTPServerDisconnected() | smtplib.SMTPConnectError():
-            return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail="The server hung up before it was ready.")
+            return Outcome(kind=kind, code=str(code), detail=f"The server refused the connection ({name}).")
+        case smtplib.SMTPServerDisconnected():
+            detail = "The server hung up before it was ready."
+            return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail=detail)
         case smtplib.SMTPException():
-            return Outcome(
-                kind=OutcomeKind.MISCONFIGURED, code="not_supported", detail="The server offers no STARTTLS or no log-in, but the settings ask for it."
-            )
+            detail = "The server offers no STARTTLS or no log-in that works, but the settings ask for it."
+            return Outcome(kind=OutcomeKind.MISCONFIGURED, code="not_supported", detail=detail)
         case _:
-            return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail=f"The server was not reached ({type(error).__name__}).")
+            detail = f"The server was not reached ({name})."
+            return Outcome(kind=OutcomeKind.TRANSIENT, code="not_reached", detail=detail)
 
 
 def outcome_of_sending(error: Exception, *, has_left: bool) -> Outcome:
@@ -72,21 +75,22 @@ def outcome_of_sending(error: Exception, *, has_left: bool) -> Outcome:
         case smtplib.SMTPResponseException(smtp_code=code, smtp_error=words):
             return _outcome_of_reply(code, words, has_left=has_left)
         case smtplib.SMTPNotSupportedError():
-            return Outcome(kind=OutcomeKind.REJECTED, code="not_supported", detail="The server cannot carry this address.")
+            detail = "The server cannot carry this address."
+            return Outcome(kind=OutcomeKind.REJECTED, code="not_supported", detail=detail)
         case _ if has_left:
-            return Outcome(kind=OutcomeKind.UNKNOWN, code="no_answer", detail=f"No answer after the text had left ({type(error).__name__}).")
+            detail = f"No answer after the text had left ({type(error).__name__})."
+            return Outcome(kind=OutcomeKind.UNKNOWN, code="no_answer", detail=detail)
         case _:
-            return Outcome(
-                kind=OutcomeKind.TRANSIENT, code="disconnected", detail=f"The connection ended before the text was sent ({type(error).__name__})."
-            )
+            detail = f"The connection ended before the text was sent ({type(error).__name__})."
+            return Outcome(kind=OutcomeKind.TRANSIENT, code="disconnected", detail=detail)
 
 
 def _outcome_of_reply(code: int, words: bytes | str, *, has_left: bool) -> Outcome:
     """RFC 5321 section 4.2.1: 2yz done, 4yz later, 5yz never; the first digit decides, whatever smtplib expected."""
-    enhanced = words.decode("ascii", "replace") if isinstance(words, bytes) else words
-    first_word = enhanced.split(" ", 1)[0][:12]
+    text = words.decode("ascii", "replace") if isinstance(words, bytes) else words
     # Only the enhanced status (RFC 3463): the words after it repeat the address.
-    detail = f"The server answered {code} {first_word}".strip() if first_word[:2] in ("4.", "5.") else f"The server answered {code}"
+    enhanced = re.match(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b", text)
+    detail = f"The server answered {code} {enhanced[0] if enhanced else ''}".strip()
     if code in _ACCOUNT_CODES:
         kind = OutcomeKind.MISCONFIGURED
     elif 400 <= code < 500:

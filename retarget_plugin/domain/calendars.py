@@ -58,14 +58,20 @@ def next_allowed(now: datetime, window: Window, local: ZoneInfo) -> datetime | N
 
 
 def _instant(day: date, at: time, local: ZoneInfo) -> datetime:
-    """The UTC instant of a local wall-clock time."""
-    instant = datetime.combine(day, at, tzinfo=local).astimezone(UTC)
-    seen = instant.astimezone(local).replace(tzinfo=None)
-    wanted = datetime.combine(day, at)
-    if seen > wanted:
-        # The wall clock jumped over `wanted`: `instant` lies as far behind the jump as `wanted` lay inside the gap.
-        return instant - (seen - wanted)
-    return instant
+    """The UTC instant of a local wall-clock time; the end of the gap where the clock jumps over it."""
+    wanted = datetime.combine(day, at, tzinfo=local)
+    after = wanted.astimezone(UTC)
+    if after.astimezone(local).replace(tzinfo=None) <= wanted.replace(tzinfo=None):
+        return after
+    # Read with the offset that holds after the jump, the same wall time lies before it: the jump is in between.
+    before = wanted.replace(fold=1).astimezone(UTC)
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(local).utcoffset() == before.astimezone(local).utcoffset():
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
 
 
 @lru_cache(maxsize=256)

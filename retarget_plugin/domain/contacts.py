@@ -46,8 +46,8 @@ def normalize_phone(text: str, country: str) -> str:
     """
     import phonenumbers
 
-    text = text.strip()
-    if not text or len(text) > 40 or not re.fullmatch(r"\+?[0-9 ()./\u00a0\u202f-]+", text, re.ASCII):
+    text = text.replace("\u00a0", " ").replace("\u202f", " ").strip()
+    if not text or len(text) > 40 or not re.fullmatch(r"\+?[0-9 ()./-]+", text, re.ASCII):
         return ""
     try:
         number = phonenumbers.parse(text, country or None)

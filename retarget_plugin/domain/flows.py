@@ -10,7 +10,7 @@ from typing import Any
 
 from .vocabulary import Channel, Stage, Trigger
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 FACTS = frozenset({"shipping_facts"})
 TOP_KEYS = {"slug", "name", "description", "trigger", "stage", "reentry", "steps"}
 STEP_KEYS = {"key", "after", "deadline", "outside_hours", "requires", "enabled", "send"}

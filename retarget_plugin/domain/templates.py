@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from liquid.exceptions import LiquidError
 
 SOURCE_LIMIT = 100_000
+#: Characters between the marks of one tag.
+TAG_LIMIT = 1_500
 #: Characters of a string, and items of a list, that a filter may take or make.
 STRING_LIMIT = 100_000
 LIST_LIMIT = 1_000
@@ -37,7 +39,10 @@ _LIST_FILTERS = frozenset(
 )
 _KNOWS_MISSING = frozenset({"default", "size"})
 _LIST_WORDS = frozenset({"size", "first", "last"})
-_RAW = re.compile(r"\{\{|\{%")
+_OPENING = re.compile(r"\{\{|\{%")
+_MARK = re.compile(r"\{\{|\{%|\}\}|%\}")
+_LONG_GAP = re.compile(r"\s{50}")
+_CLOSING = {"{{": "}}", "{%": "%}"}
 _LONG_WIDTH = re.compile(r"%[^%a-zA-Z]*\d{2}")
 
 _left: ContextVar[list[int]] = ContextVar("retarget_plugin_filter_budget")
@@ -72,7 +77,7 @@ def render(source: str, context: Mapping[str, Any], *, is_html: bool = False, pa
         raise _template_error(error, part) from error
     finally:
         _left.reset(budget)
-    left_over = _RAW.search(rendered)
+    left_over = _OPENING.search(rendered)
     if left_over:
         raise TemplateError(f"the result still holds {left_over.group()}", part=part)
     return rendered
@@ -123,10 +128,36 @@ def _parsed(source: str, is_html: bool) -> BoundTemplate:
 def _parse(source: str, is_html: bool, part: str) -> BoundTemplate:
     if len(source) > SOURCE_LIMIT:
         raise TemplateError(f"longer than {SOURCE_LIMIT:,} characters", part=part)
+    _check_tags(source, part)
     try:
         return _parsed(source, is_html)
     except Exception as error:  # see render()
         raise _template_error(error, part) from error
+
+
+def _check_tags(source: str, part: str) -> None:
+    """Refuse in one pass what the engine's patterns take minutes over: unclosed, endless, or raw tags."""
+    opened: re.Match[str] | None = None
+    for mark in _MARK.finditer(source):
+        if mark.group() in ("{{", "{%"):
+            if opened:
+                raise _misplaced(source, opened, "is not closed", part)
+            opened = mark
+        elif opened and mark.group() == _CLOSING[opened.group()]:
+            inner = source[opened.end() : mark.start()]
+            if len(inner) > TAG_LIMIT or _LONG_GAP.search(inner):
+                raise _misplaced(source, opened, "is too long", part)
+            if inner.strip("- \t\r\n") in ("raw", "doc"):
+                raise _misplaced(source, opened, "may not be raw", part)
+            opened = None
+    if opened:
+        raise _misplaced(source, opened, "is not closed", part)
+
+
+def _misplaced(source: str, mark: re.Match[str], problem: str, part: str) -> TemplateError:
+    before = source[: mark.start()]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return TemplateError(f"{mark.group()} {problem}", line=line, column=column, part=part)
 
 
 @functools.cache
@@ -181,10 +212,10 @@ def _printable(value: Any, expression: Any) -> Any:
             return ""
         if isinstance(value, str) and value:
             return value
-        raise _refused(f"{expression} is missing here; give it a default, or ask {{% if %}} first")
+        raise _refused(f"{_short(expression)} is missing here; give it a default, or ask {{% if %}} first")
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, str | int | float | datetime):
-            raise _refused(f"{expression} is a group of values; name the one to print")
+            raise _refused(f"{_short(expression)} is a group of values; name the one to print")
     return value
 
 
@@ -230,6 +261,11 @@ def _spend(name: str, value: Any, *, size: int = 0) -> None:
 
 def _items(value: Any) -> list[Any] | tuple[Any, ...] | range:
     return value if isinstance(value, list | tuple | range) else [value]
+
+
+def _short(expression: Any) -> str:
+    text = str(expression)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _is_missing(value: Any) -> bool:

@@ -13,9 +13,10 @@ from django.db.models import Q
 from django.utils import formats
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import localtime
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
+from retarget_plugin.domain import contexts
 from retarget_plugin.domain.vocabulary import Channel, OutcomeKind, Reason
 from retarget_plugin.models import Attempt, Cart, Click, ConsentRecord, Contact, Decision, Message, Order, choices
 
@@ -187,7 +188,8 @@ def _joined(*parts: str) -> str:
 
 
 def _amount(total: Decimal, currency: str) -> str:
-    return f"{formats.number_format(total, 2)}\u00a0{currency}" if currency else ""
+    shown = contexts.money(total, currency, get_language() or "en") if currency else None
+    return shown["text"] if shown else ""
 
 
 def _moment(at: datetime) -> str:

@@ -8,7 +8,6 @@ from . import views
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("retarget/", include("retarget_plugin.urls")),
-    path("retarget/graphql/", include("retarget_plugin.api.urls")),
     path("add/<int:product_id>/", views.add),
     path("basket/", views.basket),
     path("checkout/", views.checkout),

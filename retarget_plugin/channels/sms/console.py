@@ -20,5 +20,7 @@ class ConsoleGateway(Gateway):
         segments = measure(sms.text).segments
         unit = "segment" if segments == 1 else "segments"
         # One call, so that the texts of two threads do not mix.
-        print(f"SMS to {numbers.masked(sms.to)} from {sms.sender or '-'} ({segments} {unit}):\n{sms.text}\n", flush=True)
+        print(
+            f"SMS to {numbers.masked(sms.to)} from {sms.sender or '-'} ({segments} {unit}):\n{sms.text}\n", flush=True
+        )
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=f"console-{sms.message_id}", segments=segments)

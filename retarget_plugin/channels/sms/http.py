@@ -32,14 +32,16 @@ class HttpGateway(Gateway):
     - `body`: dict (for "json" nested at will) whose texts may hold {to} {text} {sender} {message_id} {receipt_url}
       {idempotency_key}. An entry that is one empty placeholder is left out.
     - `number_format`: "e164" (+33...) or "digits" (33...). `sender`: used where the text has none.
-    - `success`: {"status": [200, 201, 202], "path": "messages.0.status", "equals": ["0"]}; the path is optional, and values
-      are compared as texts.
+    - `success`: {"status": [200, 201, 202], "path": "messages.0.status", "equals": ["0"]}; the path is optional, and
+      values are compared as texts.
     - `id_path`, `error_path`: dotted paths of the provider's id and error code in the answer.
     - `errors`: outcome kind -> codes, such as {"opted_out": ["21610"], "rate_limited": ["throttled"]}.
-    - `idempotency_header` with `idempotency_key_life` (seconds): only if the provider documents that a repeated key sends once.
+    - `idempotency_header` with `idempotency_key_life` (seconds): only if the provider documents that a repeated key
+      sends once.
     - `connect_seconds` (3.05), `read_seconds` (10).
-    - `receipts`: names of the fields in a delivery report (`message_id`, `gateway_id`, `status`, `code`, `recipient`, each a
-      dotted path), `list_path` where a call holds several, `statuses`: delivery kind -> values, `permanent_codes`.
+    - `receipts`: names of the fields in a delivery report (`message_id`, `gateway_id`, `status`, `code`, `recipient`,
+      each a dotted path), `list_path` where a call holds several, `statuses`: delivery kind -> values,
+      `permanent_codes`.
     - `inbound`: names of the fields in a received text (`sender`, `text`, `to`, `gateway_id`).
 
     Calls of the provider are unsigned: the secret in the receipts URL is all that vouches for them.
@@ -208,7 +210,11 @@ class HttpGateway(Gateway):
         if answer.status in self.success["status"]:
             return self._outcome_of_success(document, code=code)
         if 200 <= answer.status < 300:
-            return Outcome(kind=OutcomeKind.UNKNOWN, code=code or f"http_{answer.status}", detail="A status that is no known success.")
+            return Outcome(
+                kind=OutcomeKind.UNKNOWN,
+                code=code or f"http_{answer.status}",
+                detail="A status that is no known success.",
+            )
         return answers.outcome_of_status(
             answer.status,
             answer.headers,
@@ -219,7 +225,9 @@ class HttpGateway(Gateway):
 
     def _outcome_of_success(self, document: Any, *, code: str) -> Outcome:
         gateway_id = _text(pick(document, self.id_path)) if self.id_path else ""
-        broken = Outcome(kind=OutcomeKind.UNKNOWN, code="broken_answer", gateway_id=gateway_id, detail="The answer cannot be read.")
+        broken = Outcome(
+            kind=OutcomeKind.UNKNOWN, code="broken_answer", gateway_id=gateway_id, detail="The answer cannot be read."
+        )
         path = self.success.get("path")
         if path:
             given = pick(document, path)
@@ -232,14 +240,21 @@ class HttpGateway(Gateway):
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=gateway_id)
 
     def _event(self, report: Any) -> DeliveryEvent | None:
-        names = ("message_id", "gateway_id", "status", "code", "recipient")
-        found = {name: _text(pick(report, self.receipts[name])) for name in names if self.receipts.get(name)}
-        status = found.pop("status", "")
+        def field(name: str) -> str:
+            path = self.receipts.get(name)
+            return _text(pick(report, path)) if path else ""
+
+        status, code = field("status"), field("code")
         for kind, values in self.receipts.get("statuses", {}).items():
             if status and status in map(str, values):
-                permanent = map(str, self.receipts.get("permanent_codes", ()))
-                found["recipient"] = numbers.e164(found.get("recipient", ""))
-                return DeliveryEvent(kind=DeliveryKind(kind), is_permanent=found.get("code") in permanent, **found)
+                return DeliveryEvent(
+                    kind=DeliveryKind(kind),
+                    message_id=field("message_id"),
+                    gateway_id=field("gateway_id"),
+                    recipient=numbers.e164(field("recipient")),
+                    is_permanent=bool(code) and code in map(str, self.receipts.get("permanent_codes", ())),
+                    code=code,
+                )
         return None
 
 

@@ -29,6 +29,18 @@ LARGEST_ANSWER = 1024 * 1024
 #: Connections kept open; more threads than this open extra ones.
 POOL_SIZE = 32
 
+# Only connecting. Left to itself, urllib3 waits for a Retry-After and then sends again.
+_RETRY = Retry(
+    total=2,
+    connect=2,
+    read=False,
+    redirect=False,
+    status=0,
+    other=0,
+    allowed_methods=None,
+    respect_retry_after_header=False,
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -74,8 +86,9 @@ class Transport:
     ) -> Answer | Outcome:
         """The provider's answer, whatever its status; or the Outcome of not getting one.
 
-        `authorize` adds the credentials; `form` and `document` (JSON) are the body. All transport failures are outcomes.
+        `authorize` adds the credentials; `form` and `document` (JSON) are the body.
         """
+        wire.forget()
         try:
             with self._open().request(
                 method,
@@ -95,7 +108,7 @@ class Transport:
             return answers.outcome_of_failure(error)
         except (UnicodeError, HTTPError, OSError) as error:
             # What requests lets through: a header that is not Latin-1, a name that is no host.
-            kind = OutcomeKind.UNKNOWN if answers.has_left(error) and wire.request_has_left() else OutcomeKind.MISCONFIGURED
+            kind = OutcomeKind.UNKNOWN if wire.request_has_left() else OutcomeKind.MISCONFIGURED
             return Outcome(kind=kind, code="bad_request", detail=type(error).__name__)
 
     def close(self) -> None:
@@ -110,8 +123,7 @@ class Transport:
             if self._session is None:
                 session = requests.Session()
                 session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-                retry = Retry(total=2, connect=2, read=False, redirect=False, status=0, other=0, allowed_methods=None)
-                adapter = wire.WatchedAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=retry)
+                adapter = wire.WatchedAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=_RETRY)
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 self._session = session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -24,7 +23,7 @@ from . import numbers, transport, webhooks
 
 REAL_API = "https://api.twilio.com"
 
-#: Code -> what it means for this one text. Codes that would stop every text are `misconfigured`; other 4xx are `rejected`.
+#: Code -> what it means for this one text. What would stop every text is `misconfigured`; unknown 4xx are `rejected`.
 #: Twilio splits codes without notice (changelog of 10 July 2024), so nothing may hang on a code being here.
 ERRORS = {
     20003: OutcomeKind.MISCONFIGURED,  # wrong credentials or no permission
@@ -68,8 +67,8 @@ class TwilioGateway(Gateway):
     """One Twilio account (or subaccount).
 
     Options: `account_sid`; `auth_token`, which also proves webhooks, and for sending instead of it `api_key_sid` with
-    `api_key_secret`; `messaging_service_sid`, which then chooses the sender for every text, or `sender` where a text has
-    none; `base_url`; `connect_seconds`, `read_seconds`.
+    `api_key_secret`; `messaging_service_sid`, which then chooses the sender for every text, or `sender` where a text
+    has none; `base_url`; `connect_seconds`, `read_seconds`.
 
     Twilio knows no idempotency keys and echoes no reference of ours: our message id travels in the query of the status
     callback (`?m=`), which Twilio's signature covers.
@@ -143,7 +142,7 @@ class TwilioGateway(Gateway):
             if not hmac.compare_digest(hashlib.sha256(request.body).hexdigest().encode(), digest.lower().encode()):
                 raise SignatureError("The body does not match the hash in the signed URL.", gateway=self.alias)
         expected = [signature(self.auth_token, url, fields) for url in _spellings(request.url)]
-        if not any([hmac.compare_digest(given.encode(), each.encode()) for each in expected]):
+        if not any(hmac.compare_digest(given.encode(), each.encode()) for each in expected):
             raise SignatureError("The signature is missing or wrong.", gateway=self.alias)
 
     def parse_events(self, request: WebhookRequest) -> Sequence[DeliveryEvent]:
@@ -168,7 +167,7 @@ class TwilioGateway(Gateway):
         ]
 
     def parse_inbound(self, request: WebhookRequest) -> Sequence[InboundSms]:
-        """The text as typed; where Twilio's Advanced Opt-Out understood a word, the keyword it stands for (STOP, START, HELP)."""
+        """The text as typed; where Twilio's Advanced Opt-Out understood it, its keyword: STOP, START or HELP."""
         fields = {name: values[0] for name, values in webhooks.form(request).items() if values}
         if "MessageStatus" in fields or "Body" not in fields or not fields.get("From"):
             return ()
@@ -249,7 +248,7 @@ class TwilioGateway(Gateway):
 
 
 def signature(auth_token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
-    """base64(HMAC-SHA1(token, url + name + value ...)): names in byte order, values of a repeated name sorted, each once."""
+    """base64(HMAC-SHA1(token, url + name + value ...)): names in byte order, repeated values once, sorted."""
     signed = url + "".join(name + value for name in sorted(fields) for value in sorted(set(fields[name])))
     return base64.b64encode(hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
 

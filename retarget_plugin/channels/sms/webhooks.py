@@ -53,7 +53,7 @@ def document(request: WebhookRequest) -> Any:
 
 
 def check_path_secret(request: WebhookRequest, alias: str) -> None:
-    """Raise SignatureError unless the URL's path ends in `RETARGET["WEBHOOK_SECRETS"][alias]`. Compared in constant time."""
+    """Raise SignatureError unless the URL's path ends in `RETARGET["WEBHOOK_SECRETS"][alias]`; takes constant time."""
     secret = str(conf.settings.WEBHOOK_SECRETS.get(alias) or "")
     given = urlsplit(request.url).path.rstrip("/").rpartition("/")[2]
     if not secret or not hmac.compare_digest(given.encode(), secret.encode()):

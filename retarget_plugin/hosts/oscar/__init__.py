@@ -1,4 +1,4 @@
-"""django-oscar (4 and later) as a host: `RETARGET["HOSTS"][alias]["BACKEND"] = "retarget_plugin.hosts.oscar.OscarHost"`."""
+"""django-oscar (4 and later) as a host: name `retarget_plugin.hosts.oscar.OscarHost` as its BACKEND."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _item(line: Any, *, base: str) -> Item:
     info = line.purchase_info
     price = products.unit_price(info.price)
     # Without a live price the product cannot be bought now; the price at adding is the last one the shopper saw.
-    shown = price if price is not None else products.in_cents(line.price_incl_tax or line.price_excl_tax or 0)
+    shown = price if price is not None else products.in_cents(line.price_incl_tax or line.price_excl_tax or Decimal())
     return products.describe(
         line.product,
         base=base,

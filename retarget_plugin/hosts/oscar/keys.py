@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 
-def primary_key(model: type[Model], text: str) -> Any | None:
+def primary_key(model: type[Model], text: str) -> Any:
     """The key of a row of `model`, or None when `text` can name none: ids come from links and from old snapshots."""
     try:
         return model._meta.pk.to_python(text) if text else None

@@ -32,4 +32,7 @@ class Options:
             raise ConfigurationError(
                 f'RETARGET["HOSTS"]["{alias}"]["OPTIONS"] has no {", ".join(unknown)}; known are {", ".join(known)}.'
             )
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        }
+        return cls(**values)

@@ -87,9 +87,7 @@ class Receivers:
         basket: Any = request.basket  # type: ignore[attr-defined]
         identity = Identity(email=email, locale=identities.current_language()) if email else self._customer(request)
         if basket.pk:
-            self._emit(
-                signals.checkout_started, using=database_of(basket), reference=str(basket.pk), identity=identity
-            )
+            self._emit(signals.checkout_started, using=database_of(basket), reference=str(basket.pk), identity=identity)
 
     @guarded
     def order_placed(self, *, order: Any, **_: Any) -> None:
@@ -131,9 +129,7 @@ class Receivers:
         return self._identity(request.user) if request.user.is_authenticated else None
 
     def _identity(self, user: Any) -> Identity:
-        return identities.of_user(
-            user, language_field=self.user_language_field, language=identities.current_language()
-        )
+        return identities.of_user(user, language_field=self.user_language_field, language=identities.current_language())
 
 
 def database_of(instance: Any) -> str:
@@ -152,9 +148,10 @@ def anonymous_basket(request: HttpRequest) -> str:
     Oscar merges it at the next request. Until then it is in memory if this request used it, and in the cookie.
     """
     basket: Any = getattr(request, "basket", None)
-    if isinstance(basket, SimpleLazyObject) and basket._wrapped is not empty:  # type: ignore[attr-defined]
+    if isinstance(basket, SimpleLazyObject) and basket._wrapped is not empty:
         return str(basket.pk or "")
+    cookie: str = settings.OSCAR_BASKET_COOKIE_OPEN  # type: ignore[misc]
     try:
-        return str(Signer().unsign(request.COOKIES[settings.OSCAR_BASKET_COOKIE_OPEN]))
+        return str(Signer().unsign(request.COOKIES[cookie]))
     except (KeyError, BadSignature):
         return ""

@@ -1,0 +1,160 @@
+"""`./run demo`: opens the shop, tells the story, and keeps the shop running to be looked at."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .inbox import Inbox
+
+if TYPE_CHECKING:
+    from .clock import Clock
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
+    parser.add_argument("--exit", action="store_true", help="end after the story; status 0 only if every stage held")
+    parser.add_argument("--port", type=int, default=8000, help="port of the shop (8000); another one if it is taken")
+    arguments = parser.parse_args()
+    data = Path(tempfile.mkdtemp(prefix="retarget-demo-")) if arguments.exit else ROOT / ".demo"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    try:
+        return run(data, port=free_port(arguments.port), and_exit=arguments.exit)
+    finally:
+        if arguments.exit:
+            shutil.rmtree(data, ignore_errors=True)
+
+
+def run(data: Path, *, port: int, and_exit: bool) -> int:
+    inbox = Inbox().open(port=free_port(8025))
+    url = f"http://127.0.0.1:{port}"
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="examples.oscar_shop.settings",
+        RETARGET_DEMO_DATA=str(data),
+        RETARGET_DEMO_URL=url,
+        RETARGET_DEMO_SMS_URL=f"{inbox.url}/sms",
+        EMAIL_HOST="127.0.0.1",
+        EMAIL_PORT=str(inbox.smtp_port),
+    )
+    print("Opening the shop ...", flush=True)
+    began = time.monotonic()
+    prepare()
+
+    from retarget_plugin.engine import gates
+    from retarget_plugin.models import Shop
+
+    from .clock import StoryClock
+    from .server import serve
+
+    clock = StoryClock(gates.window_for(Shop.objects.get(), "sms"))
+    try:
+        with serve(port) as server:
+            held = tell(server.url, inbox, clock)
+            print(f"\n{'The story holds' if held else 'The story broke'} ({time.monotonic() - began:.0f} s).", flush=True)
+            if not and_exit:
+                keep_open(server.url, inbox)
+            return 0 if held else 1
+    finally:
+        clock.stop()
+        inbox.close()
+
+
+def prepare() -> None:
+    """An empty database, the plugin's and the shop's tables, the catalogue, and what the owner would fill in."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+    from . import catalogue
+
+    catalogue.create(os.environ["RETARGET_DEMO_URL"])
+
+    from retarget_plugin.models import Shop
+
+    Shop.objects.update(
+        name="Lumen",
+        base_url=os.environ["RETARGET_DEMO_URL"],
+        country="FR",
+        time_zone="Europe/Paris",
+        sender_name="Lumen",
+        sender_email="hello@lumen.example",
+        sms_sender="LUMEN",
+        postal_address="12 rue de la Lumière, 69001 Lyon, France",
+        support_email="help@lumen.example",
+        support_phone="+33 4 72 00 00 00",
+        free_shipping_from=50,
+        delivery_days=2,
+    )
+
+
+def tell(url: str, inbox: Inbox, clock: Clock) -> bool:
+    """Print each stage as it holds; False at the first that does not."""
+    from .shopper import ShopperError
+    from .story import StageFailed, Story
+
+    story = Story(url=url, inbox=inbox, clock=clock)
+    number = 0
+    try:
+        for number, stage in enumerate(story.stages(), 1):
+            print(f"\n{number:2}. {stage.title}\n    {clock.shown}  {stage.address}", flush=True)
+    except (StageFailed, ShopperError) as failure:
+        print(f"\n{number + 1:2}. FAILED: {failure}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def keep_open(url: str, inbox: Inbox) -> None:
+    """Until Ctrl-C. The tick goes on, so what a visitor does is answered."""
+    from django.urls import reverse
+
+    from retarget_plugin.engine import tick
+    from retarget_plugin.models import Shop
+    from retarget_plugin.models.clock import database_now
+
+    from .catalogue import OWNER, PASSWORD
+
+    report = reverse("admin:retarget_plugin_shop_report", args=[Shop.objects.get().pk])
+    print(
+        f"\nHave a look around (Ctrl-C ends the demo):\n"
+        f"  Storefront  {url}/\n"
+        f"  Admin       {url}/admin/        user {OWNER}, password {PASSWORD}\n"
+        f"  Report      {url}{report}\n"
+        f"  Mailbox     {inbox.url}/",
+        flush=True,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(5):
+        tick.once(now=database_now())
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` if nobody listens there, else one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SystemExit("No free port on 127.0.0.1.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

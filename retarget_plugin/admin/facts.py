@@ -1,0 +1,102 @@
+"""What every screen of facts shares: rows that say what happened are shown, and never written."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from retarget_plugin.domain.contexts import clean_url
+
+STYLES = "retarget_plugin/admin.css"
+EMPTY = "–"
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than `bound` rows: a list of millions opens as fast as a short one."""
+
+    bound = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.bound)
+
+    @property
+    def is_capped(self) -> bool:
+        """True when there are more rows than are counted and paged through; filters lead to the others."""
+        return self._counted > self.bound
+
+    @cached_property
+    def _counted(self) -> int:
+        return self.object_list[: self.bound + 1].count()
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Nothing is added, changed or deleted here; who may look is Django's view permission."""
+
+    actions = None
+    list_per_page = 50
+    list_max_show_all = 200
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
+
+    class Media:
+        css = {"all": [STYLES]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def may_act(self, request: HttpRequest) -> bool:
+        """The model's own change permission: who may press the buttons, though no field can be edited."""
+        return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+    def page(self, name: str, *args: Any) -> str:
+        """URL of one of this model's pages on this admin site: changelist, change, or a name of our own."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name)
+
+
+class FactAdmin(ReadOnlyAdmin):
+    """A long list, newest first. The primary key is the order of arrival, and the only order that is free at any size.
+
+    A search compares whole values with `search_fields`: by index, and a part of an address finds nobody.
+    """
+
+    ordering = ("-pk",)
+    sortable_by = ()
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = (Q((field, term)) for field in self.search_fields)
+        return queryset.filter(reduce(or_, found)), False
+
+
+def link(site: admin.AdminSite, row: Any, text: Any = None) -> SafeString | str:
+    """A link to the page of `row` on `site`, or a dash."""
+    if row is None:
+        return EMPTY
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    url = reverse(name, args=[row.pk], current_app=site.name)
+    return format_html('<a href="{}">{}</a>', url, row if text is None else text)
+
+
+def web_address(url: Any) -> str:
+    """`url` when it is an http(s) address, else nothing: what a shop stored may be any text, also a script."""
+    return clean_url(url) or ""

@@ -1,0 +1,262 @@
+"""Message: what was sent, what was not, why, and the little that staff may still do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from retarget_plugin.domain import flows as rules
+from retarget_plugin.domain.vocabulary import Channel, MessageState
+from retarget_plugin.engine import composing, delivery, explain
+from retarget_plugin.exceptions import Refusal
+from retarget_plugin.models import Attempt, Message, MessageBody, Shop
+
+from . import badges, people, previews
+from .buttons import Button, ButtonsMixin
+from .carts import decisions
+from .facts import FactAdmin, link
+
+PARKED = (MessageState.PARKED, MessageState.QUARANTINED)
+WAITING = (MessageState.SCHEDULED, *PARKED)
+BUTTONS = (
+    Button(
+        slug="release",
+        label=gettext_lazy("Release"),
+        question=gettext_lazy("The message is scheduled again and goes out at the next opportunity. Mend its text first, or it will be parked again."),
+        done=gettext_lazy("The message is scheduled again."),
+        act="release",
+        is_offered=lambda message: message.state in PARKED,
+    ),
+    Button(
+        slug="cancel",
+        label=gettext_lazy("Cancel"),
+        question=gettext_lazy("The message will not be sent. This cannot be undone."),
+        done=gettext_lazy("The message is cancelled."),
+        act="cancel",
+        is_offered=lambda message: message.state in WAITING,
+        is_grave=True,
+    ),
+)
+
+
+#: What somebody should look at, and how far back it is looked for: a list of millions is not read to its end.
+NOTICES = {MessageState.UNKNOWN: badges.BAD, MessageState.PARKED: badges.WARN}
+LOOKED_BACK = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Messages that somebody should look at, and the list of them."""
+
+    words: str
+    url: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """One call to a provider, in words."""
+
+    row: Attempt
+    outcome: str
+
+
+class MessageAdmin(ButtonsMixin, FactAdmin):
+    """Every intended send, with its state and the reason in words."""
+
+    list_display = (
+        "name",
+        "state_badge",
+        "reason_words",
+        "channel",
+        "contact_masked",
+        "flow_name",
+        "shop",
+        "due_at",
+        "sent_at",
+        "clicked_at",
+    )
+    list_filter = ("state", "channel", "shop", ("created_at", admin.DateFieldListFilter), "reason")
+    list_select_related = ("shop", "contact", "run__flow")
+    search_fields = ("gateway_id",)
+    search_help_text = gettext_lazy("The message's id at the provider, in full.")
+    readonly_fields = ("state_badge", "reason_words", "contact_link", "flow_link", "cart_link", "error_place")
+    buttons = BUTTONS
+
+    def get_fieldsets(self, request: HttpRequest, obj: Message | None = None) -> Any:
+        what = ["state_badge", "reason_words", "contact_link", "flow_link", "step", "cart_link", "channel", "shop"]
+        if obj is not None and obj.detail:
+            what.insert(2, "error_place")
+        when = ("created_at", "due_at", "not_after", "sent_at", "delivered_at", "opened_at", "clicked_at")
+        after = ("bounced_at", "complained_at", "unsubscribed_at")
+        provider = ("gateway", "gateway_id", "attempts_made", "segments", "cost", "cost_currency", "key")
+        happened = [name for name in after if obj is None or getattr(obj, name)]
+        return (
+            (None, {"fields": what}),
+            (_("When"), {"fields": [*when, *happened]}),
+            (_("At the provider"), {"classes": ("collapse",), "fields": provider}),
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.frame_view)
+        return [path("<int:object_id>/frame/", view, name="retarget_plugin_message_frame"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        notices = self._notices() if self.has_view_permission(request) else []
+        return super().changelist_view(request, {"notices": notices, **(extra_context or {})})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        message = kwargs["obj"]
+        may_read = people.may_see(request)
+        context |= {
+            "buttons": self.offered(request, message),
+            "may_read": may_read,
+            "preview": self._preview(message) if may_read else None,
+            "was_sent": MessageBody.objects.filter(message=message).exists(),
+            "attempts": [AttemptView(row, explain.outcome_label(row.outcome)) for row in message.attempts.order_by("fence")],
+            "decisions": decisions(message.decisions.all()),
+            "is_unknown": message.state == MessageState.UNKNOWN,
+        }
+        if may_read and message.channel == Channel.SMS:
+            people.record_view(request, message)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def frame_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The HTML of a message, as sent or, before that, as it would be written now."""
+        if not self.has_view_permission(request) or not people.may_see(request):
+            raise PermissionDenied
+        message = get_object_or_404(Message.objects.select_related("shop", "contact", "run__version"), pk=object_id)
+        people.record_view(request, message)
+        body = MessageBody.objects.filter(message=message).first()
+        if body is not None:
+            return previews.frame(body.html) if body.html else previews.nothing()
+        try:
+            composed = _compose(message)
+        except Refusal:
+            composed = None
+        return previews.frame(composed.html) if composed else previews.nothing()
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    def release(self, message: Message, request: HttpRequest, *, now: datetime) -> None:
+        if not delivery.release(message, now=now):
+            raise Refusal("too_late", _("The message is not parked any more."))
+
+    def cancel(self, message: Message, request: HttpRequest, *, now: datetime) -> None:
+        if not delivery.cancel(message, by=f"staff #{request.user.pk}", now=now):
+            raise Refusal("too_late", _("It was too late: the message had left or had ended already."))
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _notices(self) -> list[Notice]:
+        recent = Message.objects.filter(shop__in=Shop.objects.all(), created_at__gte=timezone.now() - LOOKED_BACK)
+        counts = dict(recent.filter(state__in=NOTICES).order_by().values_list("state").annotate(count=Count("pk")))
+        return [
+            Notice(_notice_words(state, counts[state]), self._list_of(state), tone)
+            for state, tone in NOTICES.items()
+            if state in counts
+        ]
+
+    def _list_of(self, state: str) -> str:
+        return f"{self.page('changelist')}?state__exact={state}"
+
+    def _preview(self, message: Message) -> previews.Preview:
+        frame_url, sender = self.page("frame", message.pk), message.shop.sms_sender or message.shop.name
+        body: Any = MessageBody.objects.filter(message=message).defer("html").first()
+        error = ""
+        if body is None:
+            try:
+                body = _compose(message)
+            except Refusal as refusal:
+                error = str(refusal)
+        if body is None:
+            return previews.Preview(channel=message.channel, text="", error=error or _("There is nothing to show here."))
+        return previews.Preview(
+            channel=message.channel,
+            text=body.text,
+            subject=body.subject,
+            language=body.language,
+            frame_url=frame_url,
+            sender=sender,
+        )
+
+    # -- columns -------------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("message"))
+    def name(self, message: Message) -> str:
+        return f"#{message.pk} {message.step}"
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_badge(self, message: Message) -> SafeString:
+        return badges.state_badge(message.state, message.get_state_display())
+
+    @admin.display(description=gettext_lazy("reason"), empty_value="–")
+    def reason_words(self, message: Message) -> str | None:
+        return str(message.get_reason_display()) if message.reason else None
+
+    @admin.display(description=gettext_lazy("contact"))
+    def contact_masked(self, message: Message) -> str:
+        return message.contact.masked
+
+    @admin.display(description=gettext_lazy("contact"))
+    def contact_link(self, message: Message) -> SafeString | str:
+        return link(self.admin_site, message.contact)
+
+    @admin.display(description=gettext_lazy("flow"), empty_value="–")
+    def flow_name(self, message: Message) -> str | None:
+        return message.run.flow.name if message.run else None
+
+    @admin.display(description=gettext_lazy("flow"))
+    def flow_link(self, message: Message) -> SafeString | str:
+        return link(self.admin_site, message.run.flow if message.run else None)
+
+    @admin.display(description=gettext_lazy("cart"))
+    def cart_link(self, message: Message) -> SafeString | str:
+        return link(self.admin_site, message.run.cart if message.run else None)
+
+    @admin.display(description=gettext_lazy("detail"))
+    def error_place(self, message: Message) -> SafeString:
+        """What the provider said; for a parked message which part, line and column its template fails in."""
+        return format_html('<span class="rt-data">{}</span>', message.detail)
+
+
+def _notice_words(state: str, count: int) -> str:
+    if state == MessageState.UNKNOWN:
+        words = ngettext(
+            "The outcome of %(count)s message is unknown: it may have arrived, so it is not sent again. Look it up at the provider.",
+            "The outcome of %(count)s messages is unknown: they may have arrived, so they are not sent again. Look them up at the provider.",
+            count,
+        )
+    else:
+        words = ngettext(
+            "%(count)s message is parked because its text has an error. Mend the text, then release it.",
+            "%(count)s messages are parked because their text has an error. Mend the text, then release them.",
+            count,
+        )
+    return words % {"count": count}
+
+
+def _compose(message: Message) -> Any:
+    """What the message would say now, for a made-up cart; None when its step is gone. Raises TemplateError."""
+    if message.run is None:
+        return None
+    version = message.run.version
+    step = rules.parse(version.definition).step(message.step)
+    if step is None:
+        return None
+    language = message.contact.locale or message.shop.locale
+    now = timezone.now()
+    return composing.preview(version, step.message, shop=message.shop, contact=message.contact, language=language, now=now)

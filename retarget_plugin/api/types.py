@@ -1,0 +1,210 @@
+"""Every GraphQL type. A schema has one name space that the shop shares with us: all names start with Retarget."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import graphene
+
+from retarget_plugin.domain.vocabulary import Channel, MessageState, Reason
+
+from .errors import ErrorCode
+
+CENT = Decimal("0.01")
+
+RetargetErrorCode = graphene.Enum.from_enum(
+    ErrorCode, name="RetargetErrorCode", description="Why something was refused."
+)
+RetargetChannel = graphene.Enum.from_enum(Channel, name="RetargetChannel", description="How a message travels.")
+RetargetMessageState = graphene.Enum.from_enum(
+    MessageState, name="RetargetMessageState", description="Where a message stands on its way to the provider."
+)
+RetargetReason = graphene.Enum.from_enum(
+    Reason, name="RetargetReason", description="Why a message was or was not sent."
+)
+
+
+class RetargetError(graphene.ObjectType):
+    """Why a mutation did not do what it was asked."""
+
+    field = graphene.String(description="Name of the input field that caused it, if one did.")
+    message = graphene.String(description="For people, in the language of the request.")
+    code = graphene.Field(RetargetErrorCode, required=True, description="For programs.")
+
+
+class RetargetMoney(graphene.ObjectType):
+    """An amount of money."""
+
+    amount = graphene.String(required=True, description='Decimal number in major units, such as "59.90".')
+    currency = graphene.String(required=True, description="ISO 4217 code.")
+
+
+class RetargetPageInfo(graphene.ObjectType):
+    """Where a page of a connection begins and ends."""
+
+    has_next_page = graphene.Boolean(required=True)
+    has_previous_page = graphene.Boolean(required=True)
+    start_cursor = graphene.String()
+    end_cursor = graphene.String()
+
+
+# -- storefront ------------------------------------------------------------------------------------------------------
+
+
+class RetargetCartLine(graphene.ObjectType):
+    """One line of a cart."""
+
+    product_id = graphene.ID(required=True, description="The shop's id of the product.")
+    variant_id = graphene.ID(description="The shop's id of the variant, where it has variants.")
+    sku = graphene.String()
+    title = graphene.String(required=True)
+    quantity = graphene.Int(required=True)
+    unit_price = graphene.Field(RetargetMoney, required=True, description="With tax, as the shopper sees it.")
+    total = graphene.Field(RetargetMoney, required=True, description="Unit price times quantity.")
+    url = graphene.String(description="Page of the product.")
+    image_url = graphene.String()
+    is_available = graphene.Boolean(required=True, description="Whether it can be bought now.")
+
+
+class RetargetCart(graphene.ObjectType):
+    """A cart that somebody left behind: what is in it, and nothing about whose it is."""
+
+    lines = graphene.List(graphene.NonNull(RetargetCartLine), required=True)
+    quantity = graphene.Int(required=True, description="Pieces in all lines.")
+    total = graphene.Field(RetargetMoney, required=True, description="Sum of the lines.")
+    currency = graphene.String(required=True, description="ISO 4217 code of all prices.")
+
+
+class RetargetRestoreCartInput(graphene.InputObjectType):
+    """What is needed to put a cart back together."""
+
+    token = graphene.String(required=True, description="From the recovery link of a message.")
+
+
+class RetargetRestoreCart(graphene.ObjectType):
+    """The outcome of putting a cart back together. Either `url` or one of `errors` is there."""
+
+    url = graphene.String(description="Page of the shop with the cart.")
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+# -- staff -----------------------------------------------------------------------------------------------------------
+
+
+class RetargetShop(graphene.ObjectType):
+    """A storefront with its own settings."""
+
+    id = graphene.ID(required=True)
+    name = graphene.String(required=True)
+
+
+class RetargetFlow(graphene.ObjectType):
+    """A journey of messages."""
+
+    id = graphene.ID(required=True)
+    slug = graphene.String(required=True)
+    name = graphene.String(required=True)
+
+
+class RetargetMessage(graphene.ObjectType):
+    """One intended send and what became of it."""
+
+    id = graphene.ID(required=True)
+    shop = graphene.Field(RetargetShop, required=True)
+    flow = graphene.Field(RetargetFlow, description="Empty for a message of no flow.")
+    step = graphene.String(required=True)
+    channel = graphene.Field(RetargetChannel, required=True)
+    recipient = graphene.String(required=True, description="Masked, such as an***@example.com.")
+    state = graphene.Field(RetargetMessageState, required=True)
+    reason = graphene.Field(RetargetReason, description="Why it stands there, where there is something to say.")
+    attempts = graphene.Int(required=True, description="Calls to the provider so far.")
+    segments = graphene.Int(description="Parts of an SMS.")
+    cost = graphene.Field(RetargetMoney, description="What the provider charged, where it says.")
+    created_at = graphene.DateTime(required=True)
+    due_at = graphene.DateTime(required=True)
+    not_after = graphene.DateTime(required=True, description="It is not sent later than this.")
+    sent_at = graphene.DateTime()
+    delivered_at = graphene.DateTime()
+    bounced_at = graphene.DateTime()
+    complained_at = graphene.DateTime()
+    opened_at = graphene.DateTime()
+    clicked_at = graphene.DateTime(description="First click by a human.")
+    unsubscribed_at = graphene.DateTime()
+
+
+class RetargetMessageEdge(graphene.ObjectType):
+    """A message and its place in the connection."""
+
+    node = graphene.Field(RetargetMessage, required=True)
+    cursor = graphene.String(required=True)
+
+
+class RetargetMessageConnection(graphene.ObjectType):
+    """A page of messages, newest first."""
+
+    page_info = graphene.Field(RetargetPageInfo, required=True)
+    edges = graphene.List(graphene.NonNull(RetargetMessageEdge), required=True)
+    total_count = graphene.Int(required=True, description="On all pages. Counted only when asked for.")
+
+    @staticmethod
+    def resolve_total_count(root: Any, info: Any) -> int:
+        """`total_count` is given as a function: counting a million rows is not for those who did not ask."""
+        count: int = root.total_count()
+        return count
+
+
+class RetargetReportDay(graphene.ObjectType):
+    """One calendar day in the shop's time zone."""
+
+    date = graphene.Date(required=True)
+    abandoned = graphene.Int(required=True)
+    messaged = graphene.Int(
+        required=True, description="Of the carts abandoned this day, whenever the message went out."
+    )
+    recovered = graphene.Int(required=True)
+    revenue = graphene.Field(RetargetMoney, required=True)
+
+
+class RetargetReportFlow(graphene.ObjectType):
+    """What one flow did."""
+
+    flow = graphene.Field(RetargetFlow, required=True)
+    entered = graphene.Int(required=True, description="Runs that began in the period.")
+    sent = graphene.Int(required=True, description="Messages to those who entered.")
+    clicked = graphene.Int(required=True, description="Of these, clicked by a human.")
+    recovered = graphene.Int(required=True)
+    revenue = graphene.Field(RetargetMoney, required=True)
+
+
+class RetargetReportForeign(graphene.ObjectType):
+    """Recovered orders in a currency that is not the shop's. They are in `recovered`, and in no other revenue."""
+
+    recovered = graphene.Int(required=True)
+    revenue = graphene.Field(RetargetMoney, required=True)
+
+
+class RetargetReport(graphene.ObjectType):
+    """What the carts of a period came to."""
+
+    shop = graphene.Field(RetargetShop, required=True)
+    since = graphene.Date(required=True, description="First day, in the shop's time zone.")
+    until = graphene.Date(required=True, description="Last day.")
+    abandoned = graphene.Int(required=True, description="Carts abandoned in the period.")
+    messaged = graphene.Int(required=True, description="Of these, with at least one message that a provider took.")
+    recovered = graphene.Int(required=True, description="Orders of the period that are credited to a message.")
+    revenue = graphene.Field(RetargetMoney, required=True, description="Their total, in the shop's currency.")
+    days = graphene.List(graphene.NonNull(RetargetReportDay), required=True, description="Oldest first.")
+    flows = graphene.List(graphene.NonNull(RetargetReportFlow), required=True)
+    foreign = graphene.List(graphene.NonNull(RetargetReportForeign), required=True)
+
+
+def money(amount: Decimal, currency: str) -> RetargetMoney:
+    """At least two decimals, more where the amount has more: 5 is "5.00", a text message may cost "0.00750".
+
+    Raises InvalidOperation for a number of more than 28 digits, which could be written as megabytes of zeros.
+    """
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent > -2:
+        amount = amount.quantize(CENT)
+    return RetargetMoney(amount=f"{amount:f}", currency=currency)

@@ -1,0 +1,219 @@
+"""Authored messages become compiled ones when a flow is published; compiled ones become mails and texts when they are sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+
+from retarget_plugin.exceptions import TemplateError
+
+from . import templates
+from .contexts import match_language
+from .vocabulary import Channel
+
+#: What an author writes in each language; those with * must not be empty.
+EMAIL_PARTS = {"subject": "*", "preheader": "", "heading": "", "body": "*", "button": ""}
+SMS_PARTS = {"text": "*"}
+FALLBACK_LANGUAGE = "en"
+
+_MJML_TAGS = frozenset(
+    (
+        "mjml mj-head mj-body mj-attributes mj-all mj-class mj-breakpoint mj-font mj-html-attributes mj-selector"
+        " mj-html-attribute mj-preview mj-style mj-title mj-accordion mj-accordion-element mj-accordion-title"
+        " mj-accordion-text mj-button mj-carousel mj-carousel-image mj-column mj-divider mj-group mj-hero mj-image"
+        " mj-navbar mj-navbar-link mj-raw mj-section mj-social mj-social-element mj-spacer mj-table mj-text mj-wrapper"
+    ).split()
+)
+_FORBIDDEN_TAGS = frozenset({"mj-include", "script", "iframe", "object", "embed", "form", "base"})
+_POSITION = re.compile(r"\s*in root template(?: at position (\d+):\d+)?")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The frame of a mail: `html` is MJML holding Liquid, with loops inside mj-raw or mj-table; `text` is plain Liquid."""
+
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RenderedEmail:
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class UnknownPart:
+    """A variable that a message reads and no context holds."""
+
+    message: str
+    language: str
+    part: str
+    variable: templates.UnknownVariable
+
+
+def compile_messages(
+    messages: Mapping[str, Any], *, layouts: Mapping[str, Layout], words: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """{message key: compiled message}, ready to be kept as JSON in a flow version and read by `render_email` and `render_sms`.
+
+    A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}}, for e-mail with "layout",
+    "html" and "text" beside them: the frame is the same in every language. `words`: what the layouts say by themselves,
+    by language; a language without any gets the English ones.
+    Raises TemplateError whose part names message, language and part ("reminder/fr/subject"), with line and column.
+    """
+    frames = {name: _compile_layout(name, layout) for name, layout in layouts.items()}
+    return {key: _compile_message(key, message, frames, words) for key, message in messages.items()}
+
+
+def render_email(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> RenderedEmail:
+    """One mail. Raises TemplateError naming `part` and what is wrong or missing; never half a mail."""
+    written = compiled["languages"][language]
+    filled = _fill(written, context, f"{part}/{language}")
+    subject = templates.one_line(filled["subject"])
+    full = {**context, "message": {**filled, "subject": subject}, "words": written["words"]}
+    templates.check_context(full)
+    return RenderedEmail(
+        subject=subject,
+        html=templates.render(compiled["html"], full, is_html=True, part=f"{part}/{language}/html"),
+        text=_tidy(templates.render(compiled["text"], full, part=f"{part}/{language}/text")),
+    )
+
+
+def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> str:
+    """One text on one line, as written; its letters are not replaced. Raises TemplateError."""
+    written = compiled["languages"][language]
+    full = {**context, "words": written["words"]}
+    templates.check_context(full)
+    return " ".join(templates.render(written["text"], full, part=f"{part}/{language}/text").split())
+
+
+def unknown_variables(content: Mapping[str, Any], known: Mapping[str, Any]) -> list[UnknownPart]:
+    """Every variable of every authored part that the sample context `known` does not hold: likely a slip of the pen."""
+    found = []
+    for key, compiled in content.items():
+        for language, written in compiled["languages"].items():
+            for name, source in _sources(written):
+                for variable in templates.unknown_variables(source, known):
+                    found.append(UnknownPart(key, language, name, variable))
+    return found
+
+
+def _compile_message(
+    key: str, message: Mapping[str, Any], frames: Mapping[str, Layout], words: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    if not isinstance(message, Mapping) or message.get("channel") not in list(Channel):
+        raise TemplateError(f"channel must be one of {', '.join(Channel)}", part=key)
+    is_email = message["channel"] == Channel.EMAIL
+    written = {language: parts for language, parts in message.items() if language not in ("channel", "layout")}
+    if not written:
+        raise TemplateError("is written in no language", part=key)
+    languages = {
+        language: {
+            **_check_parts(parts, EMAIL_PARTS if is_email else SMS_PARTS, f"{key}/{language}"),
+            "words": dict(words.get(match_language(language, words) or FALLBACK_LANGUAGE, {})),
+        }
+        for language, parts in written.items()
+    }
+    compiled: dict[str, Any] = {"channel": str(message["channel"]), "languages": languages}
+    if is_email:
+        layout = message.get("layout", "cart")
+        if layout not in frames:
+            raise TemplateError(f"there is no layout {layout!r}; known are {', '.join(sorted(frames))}", part=key)
+        compiled |= {"layout": layout, "html": frames[layout].html, "text": frames[layout].text}
+    return compiled
+
+
+def _check_parts(parts: Any, known: Mapping[str, str], where: str) -> dict[str, Any]:
+    """`parts` as given, every one of them parsed. `body` may be one paragraph or a list of them."""
+    if not isinstance(parts, Mapping):
+        raise TemplateError(f"must hold {', '.join(known)}", part=where)
+    for name in sorted(set(parts) - set(known)):
+        raise TemplateError(f"unknown part; known are {', '.join(known)}", part=f"{where}/{name}")
+    checked: dict[str, Any] = {}
+    for name, mark in known.items():
+        value = parts.get(name, "")
+        if name == "body" and isinstance(value, str):
+            value = [value]
+        sources = value if name == "body" else [value]
+        if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
+            raise TemplateError("must be text", part=f"{where}/{name}")
+        if mark and not any(source.strip() for source in sources):
+            raise TemplateError("is empty", part=f"{where}/{name}")
+        checked[name] = [source for source in sources if source.strip()] if name == "body" else value
+    for name, source in _sources(checked):
+        templates.check(source, part=f"{where}/{name}")
+    return checked
+
+
+def _sources(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, Liquid) of every part, paragraphs as body/1, body/2."""
+    for name, value in written.items():
+        if isinstance(value, list):
+            yield from ((f"{name}/{number}", source) for number, source in enumerate(value, 1))
+        elif isinstance(value, str):
+            yield name, value
+
+
+def _fill(written: Mapping[str, Any], context: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The author's parts as plain text. A paragraph whose conditions left nothing is dropped; an empty part is None."""
+    filled: dict[str, Any] = {"body": []}
+    for name, source in _sources(written):
+        text = templates.render(source, context, part=f"{where}/{name}").strip()
+        if name.startswith("body/"):
+            filled["body"] += [text] if text else []
+        else:
+            filled[name] = text or None
+    for name, mark in EMAIL_PARTS.items():
+        if mark and not filled[name]:
+            raise TemplateError("came out empty", part=f"{where}/{name}")
+    return filled
+
+
+def _tidy(text: str) -> str:
+    """Lines without blanks at their end, at most one empty line in a row, one line break at the end."""
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n"
+
+
+def _compile_layout(name: str, layout: Layout) -> Layout:
+    templates.check(layout.text, part=f"layout {name}/text")
+    templates.check(layout.html, is_html=True, part=f"layout {name}/html")
+    html = _compile_mjml(layout.html, f"layout {name}/html")
+    templates.check(html, is_html=True, part=f"layout {name}/html")
+    return Layout(html=html, text=layout.text)
+
+
+def _compile_mjml(source: str, part: str) -> str:
+    """HTML of MJML. The compiler takes unknown tags silently, so they are looked for first."""
+    import mjml
+
+    tags = _Tags()
+    tags.feed(source)
+    tags.close()
+    for tag, (line, column) in tags.found:
+        if tag in _FORBIDDEN_TAGS or (tag.startswith("mj") and tag not in _MJML_TAGS):
+            raise TemplateError(f"<{tag}> is not allowed here", line=line, column=column + 1, part=part)
+    try:
+        # No fonts: the compiler would add links to a font service, and every reader's address would go there.
+        return mjml.mjml2html(source, fonts={})
+    except ValueError as error:
+        match = _POSITION.search(str(error))
+        before = source[: int(match.group(1))] if match and match.group(1) else ""
+        line, column = (before.count("\n") + 1, len(before) - before.rfind("\n")) if before else (0, 0)
+        raise TemplateError(_POSITION.sub("", str(error)) or "no MJML", line=line, column=column, part=part) from error
+
+
+class _Tags(HTMLParser):
+    """Start tags with their line (from 1) and column (from 0)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple[int, int]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, self.getpos()))

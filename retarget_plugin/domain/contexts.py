@@ -1,0 +1,165 @@
+"""What a message may say, as plain data: a shop's, a shopper's and a host's words, cleaned and in the reader's language."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from retarget_plugin.exceptions import TemplateError
+
+from .carts import Cart, Item
+
+FALLBACK_LANGUAGE = "en"
+LINES_SHOWN = 8
+TITLE_LIMIT = 120
+SHORT_TITLE_LIMIT = 28
+NAME_LIMIT = 60
+URL_LIMIT = 2_000
+_RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"})
+#: More than this is a mistake or an attack: formatting 1E+100000000 alone would fill the memory.
+_MONEY_LIMIT = Decimal(10) ** 12
+# Liquid's opening marks. The engine would print them as they are; nobody should read them in a mail.
+_LIQUID_MARK = re.compile(r"\{(?=[{%])")
+_SPACES = re.compile(r"\s+")
+
+
+def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
+    """`value` as one line that holds only itself, or None when nothing is left.
+
+    Control characters, line breaks, direction marks and Liquid's marks are taken out; a longer text is cut at `limit`.
+    The answer is an exact str even where the host hands over markup that calls itself safe.
+    """
+    if value is None:
+        return None
+    text = str.__str__(str(value))[: limit * 8]
+    text = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_unprintable(char))
+    text = _SPACES.sub(" ", _LIQUID_MARK.sub("", text)).strip()
+    if len(text) > limit:
+        text = f"{text[: limit - 1].rstrip(' ,;:-–—')}…"
+    return text or None
+
+
+def clean_url(value: object) -> str | None:
+    """An absolute http or https address, or None: no script, no data, no user and password, no blanks."""
+    text = str.__str__(str(value or ""))
+    if not text or len(text) > URL_LIMIT or any(char.isspace() or _is_unprintable(char) or char in "\"'<>{}\\" for char in text):
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return text if is_web and parts.username is None else None
+
+
+def match_language(wanted: str, available: Collection[str]) -> str | None:
+    """The one of `available` that a reader of `wanted` gets: fr-CA -> fr-ca, else fr; None when there is none."""
+    by_key = {_key(language): language for language in available}
+    key = _key(wanted)
+    return by_key.get(key) or by_key.get(key.partition("-")[0])
+
+
+def choose_language(locales: Sequence[str], available: Collection[str]) -> str:
+    """The language to write in: that of the first locale known, else English, else the shop's (the last one), else any."""
+    known = [locale for locale in locales if locale]
+    candidates = [*known[:1], FALLBACK_LANGUAGE, *known[-1:]]
+    for candidate in candidates:
+        match = match_language(candidate, available)
+        if match:
+            return match
+    return sorted(available)[0]
+
+
+def choose_locale(locales: Sequence[str], language: str) -> str:
+    """The locale to write numbers in: the first one of this language with its region (fr-CA), else the language."""
+    return next((locale for locale in locales if locale and _key(locale).split("-")[0] == _key(language).split("-")[0]), language)
+
+
+def direction(language: str) -> str:
+    """ltr or rtl, as HTML's `dir` wants it."""
+    return "rtl" if _key(language).partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
+
+
+def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] | None:
+    """{"amount": 9.9, "cents": 990, "text": "9,90 €"}, or None without an amount. `cents` are the currency's minor units.
+
+    Never a Decimal: Liquid's arithmetic takes it for 0. Raises TemplateError for what is no price.
+    """
+    if amount is None:
+        return None
+    if not amount.is_finite() or abs(amount) >= _MONEY_LIMIT:
+        raise TemplateError("a price of the cart is not a number that can be shown")
+    from babel.core import Locale, UnknownLocaleError
+    from babel.numbers import format_currency, get_currency_precision
+
+    try:
+        spoken = Locale.parse(_key(locale), sep="-")
+    except (ValueError, UnknownLocaleError):
+        spoken = Locale.parse(FALLBACK_LANGUAGE)
+    precision = get_currency_precision(currency)
+    return {
+        "amount": float(amount),
+        "cents": int(amount.scaleb(precision).to_integral_value()),
+        "text": format_currency(amount, currency, locale=spoken),
+    }
+
+
+def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[str, Any]:
+    """What a message knows of a cart. `url` is the link that rebuilds it; `currency` stands in when the host gave none.
+
+    Lines that cannot be bought any more are left out, and the total is then that of the lines left. At most
+    LINES_SHOWN lines are shown; `more` counts the rest, `others` what stands beside the first one.
+    """
+    currency = cart.currency or currency
+    items = [item for item in cart.items if item.is_available and item.quantity > 0 and clean_text(item.title)]
+    total = cart.amount if len(items) == len(cart.items) else sum((item.unit_price * item.quantity for item in items), Decimal())
+    lines = [_line(item, currency, locale) for item in items[:LINES_SHOWN]]
+    return {
+        "url": url,
+        "currency": currency,
+        "lines": lines,
+        "count": len(items),
+        "more": max(len(items) - LINES_SHOWN, 0),
+        "others": max(len(items) - 1, 0),
+        "title": lines[0]["title"] if lines else None,
+        "short_title": _short_title(items[0].title) if items else None,
+        "total": money(total, currency, locale),
+    }
+
+
+def _line(item: Item, currency: str, locale: str) -> dict[str, Any]:
+    return {
+        "title": clean_text(item.title),
+        "quantity": item.quantity,
+        "price": money(item.unit_price, currency, locale),
+        "total": money(item.unit_price * item.quantity, currency, locale),
+        "image_url": clean_url(item.image_url),
+        "sku": clean_text(item.sku),
+        "category": clean_text(item.category),
+    }
+
+
+def _short_title(title: str) -> str | None:
+    """A title for a text message: no symbol that would double its price, cut between words."""
+    plain = "".join(char for char in clean_text(title) or "" if unicodedata.category(char) not in ("So", "Sk", "Mn", "Cs"))
+    plain = _SPACES.sub(" ", plain).strip()
+    if len(plain) > SHORT_TITLE_LIMIT:
+        cut = plain[: SHORT_TITLE_LIMIT - 2]
+        head = cut.rpartition(" ")[0] if " " in cut[12:] else cut
+        plain = f"{head.rstrip(' ,;:-–—')}..."
+    return plain or clean_text(title, SHORT_TITLE_LIMIT)
+
+
+def _is_unprintable(char: str) -> bool:
+    if char in "\u200c\u200d":  # join and separate letters (Persian) and emoji; they turn nothing round
+        return False
+    # Cc control, Cf format (direction marks, zero-width), Cs lone surrogate, Co private, Cn unassigned, Zl/Zp breaks.
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _key(locale: str) -> str:
+    return locale.strip().replace("_", "-").lower()

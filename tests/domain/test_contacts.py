@@ -1,0 +1,91 @@
+"""Normal forms of addresses and numbers, and what is no address at all."""
+
+import pytest
+
+from retarget_plugin.domain.contacts import normalize_email, normalize_phone, phone_country
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        (" Ana.Martin@Example.COM ", "ana.martin@example.com"),
+        ("ana+shop@example.com", "ana+shop@example.com"),
+        ("ana@bücher.example", "ana@xn--bcher-kva.example"),
+        ("o'neil@example.ie", "o'neil@example.ie"),
+    ],
+)
+def test_addresses_have_one_form(typed, stored):
+    assert normalize_email(typed) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "ana",
+        "ana@localhost",
+        "ana@[127.0.0.1]",
+        "ana@127.0.0.1",
+        '"<script>alert(1)</script>"@x.com',
+        "=cmd@x.com",
+        "-oX@x.com",
+        "ana@x.com\r\nBcc: b@x.com",
+        "a@x.com, b@x.com",
+        "a b@x.com",
+        "a..b@x.com",
+        ".a@x.com",
+        "ana@x..com",
+        "ana@-x.com",
+        "%0aBcc@x.com",
+        "ａna@x.com",
+        "ana@x.com\x00",
+        "a" * 65 + "@x.com",
+        "a@" + "x" * 250 + ".com",
+        "\u202eana@x.com",
+        "ana@\u200bx .com",
+    ],
+)
+def test_hostile_or_unusable_addresses_are_refused(typed):
+    assert normalize_email(typed) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "stored"),
+    [
+        ("06 12 34 56 78", "FR", "+33612345678"),
+        ("+33 6 12 34 56 78", "", "+33612345678"),
+        ("+33\u00a06\u202f12 34 56 78", "ES", "+33612345678"),
+        ("(415) 555-2671", "US", "+14155552671"),
+        ("612 34 56 78", "ES", "+34612345678"),
+    ],
+)
+def test_numbers_have_one_form(typed, country, stored):
+    assert normalize_phone(typed, country) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "911",
+        "0892 70 12 39",  # premium
+        "01 23 45 67 89",  # a landline
+        "+1 900 555 1234",
+        "+979 123 456 789",
+        "+882 16 1234567",  # satellite
+        "1-800-FLOWERS",
+        "٠٦١٢٣٤٥٦٧٨",
+        "０６１２３４５６７８",
+        "06 12 34 56 78 ext. 5",
+        "06\u200b12345678",
+        "+33 6 12 34 56",
+        "6" * 50,
+    ],
+)
+def test_numbers_that_must_not_be_texted_are_refused(typed):
+    assert normalize_phone(typed, "FR") == ""
+
+
+def test_the_country_of_a_number_is_known():
+    assert phone_country("+33612345678") == "FR"
+    assert phone_country("nonsense") == ""

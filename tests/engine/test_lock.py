@@ -1,0 +1,65 @@
+"""With the plugin's tables locked by somebody else, the shop's request goes on."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection, connections
+
+from retarget_plugin import receivers
+from retarget_plugin.testing import build_shop
+from tests.shop.models import Basket, Line, Product
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks its one file for shop and plugin alike"),
+]
+
+
+@pytest.fixture
+def locked_tables():
+    """Another connection holds an exclusive lock on the carts, as a migration would."""
+    build_shop()
+    receivers.patience.resting_until = 0.0
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE retarget_plugin_cart IN ACCESS EXCLUSIVE MODE")
+            held.set()
+            release.wait(30)
+            cursor.execute("ROLLBACK")
+        connections["default"].close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    yield
+    release.set()
+    thread.join()
+    receivers.patience.resting_until = 0.0
+
+
+def test_a_locked_table_costs_the_shop_at_most_a_quarter_of_a_second(client, locked_tables, caplog):
+    product = Product.objects.create(name="Lens", price=10)
+    client.get("/basket/")
+
+    began = time.monotonic()
+    answer = client.get(f"/add/{product.pk}/")
+    took = time.monotonic() - began
+
+    assert answer.status_code == 302
+    assert Line.objects.count() == 1
+    # The request tells of three changes; only the first one waits, for the 150 ms of the lock time-out.
+    assert took < 0.250
+    assert "lock timeout" in caplog.text
+
+
+def test_the_shops_own_statements_keep_their_own_patience(client, locked_tables):
+    Basket.objects.create()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+

@@ -1,0 +1,105 @@
+"""Tells the demo's story with real workers: `python -m tests.journeys.with_celery`, addresses from the environment.
+
+The clock of a database server cannot be moved. Instead everything that happened is made older, which comes to the same.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from examples.oscar_shop import __main__ as demo
+from examples.oscar_shop.inbox import Inbox
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 40
+
+
+class AgingClock:
+    """`advance` makes every row older by that much; `settle` waits until the workers have left nothing due."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    @property
+    def shown(self) -> str:
+        return f"t0 + {self.passed}"
+
+    def advance(self, **delta: float) -> None:
+        from django.apps import apps
+        from django.db import transaction
+        from django.db.models import DateTimeField, F
+
+        age = timedelta(**delta)
+        self.passed += age
+        models = list(apps.get_app_config("retarget_plugin").get_models())
+        models += [apps.get_model(name) for name in ("basket.Basket", "basket.Line", "order.Order")]
+        with transaction.atomic():
+            for model in models:
+                moments = [field.name for field in model._meta.local_fields if isinstance(field, DateTimeField)]
+                if moments:
+                    model._base_manager.update(**{name: F(name) - age for name in moments})
+
+    def settle(self) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        quiet = 0
+        while quiet < 3:
+            if time.monotonic() > until:
+                raise RuntimeError(f"the workers left something due: {self.due()}")
+            quiet = quiet + 1 if not any(self.due().values()) else 0
+            time.sleep(0.3)
+
+    def due(self) -> dict[str, int]:
+        from retarget_plugin.models import Cart, FlowRun, Message, Order, Shop
+        from retarget_plugin.models.clock import database_now
+
+        now, shop = database_now(), Shop.objects.get()
+        return {
+            "carts": Cart.objects.idle(shop, now=now).count(),
+            "runs": FlowRun.objects.filter(state="active", due_at__lte=now).count(),
+            "messages": Message.objects.filter(state="scheduled", due_at__lte=now).count(),
+            "in hand": Message.objects.filter(state__in=("claimed", "attempting")).count(),
+            "orders": Order.objects.filter(settled_at=None).count(),
+        }
+
+
+def main() -> int:
+    inbox = Inbox().open()
+    port = demo.free_port(0)
+    os.environ.update(
+        RETARGET_DEMO_URL=f"http://127.0.0.1:{port}",
+        RETARGET_DEMO_SMS_URL=f"{inbox.url}/sms",
+        EMAIL_HOST="127.0.0.1",
+        EMAIL_PORT=str(inbox.smtp_port),
+    )
+    demo.prepare()
+
+    from examples.oscar_shop.server import serve
+    from retarget_plugin.models import Shop
+
+    # The test runs at any hour of any day; this shop texts at all of them.
+    Shop.objects.update(sms_from="00:00", sms_until="00:00", sms_on_sundays=True, sms_on_holidays=True)
+    crew = [start("worker", "--concurrency=2", "-n", f"{name}@%h") for name in ("one", "two")]
+    crew.append(start("beat", "--schedule", str(Path(os.environ["RETARGET_DEMO_DATA"]) / "beat")))
+    try:
+        with serve(port) as server:
+            return 0 if demo.tell(server.url, inbox, AgingClock()) else 1
+    finally:
+        for process in crew:
+            process.terminate()
+        for process in crew:
+            process.wait(20)
+        inbox.close()
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "celery", "-A", "examples.oscar_shop.celery", *arguments, "--loglevel=WARNING"]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The hot queries stay on their indexes with a realistic number of rows (PostgreSQL)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from retarget_plugin.engine import flows
+from retarget_plugin.models import Cart, Click, FlowRun, Link, Message, Order
+from retarget_plugin.testing import build_contact, build_shop
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="plans are PostgreSQL's"),
+]
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+MANY = 20_000
+
+
+@pytest.fixture
+def shop():
+    return build_shop()
+
+
+def plan(queryset):
+    with connection.cursor() as cursor:
+        sql, parameters = queryset.query.sql_with_params()
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", parameters)
+        answer = cursor.fetchone()[0]
+    return json.dumps(answer if isinstance(answer, list) else json.loads(answer))
+
+
+def fill(model, rows):
+    model.objects.bulk_create(rows, batch_size=5000)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {model._meta.db_table}")
+
+
+def carts(shop, state):
+    return [
+        Cart(shop=shop, reference=f"{state}{n}", state=state, touched_at=NOW - timedelta(minutes=n), created_at=NOW)
+        for n in range(MANY)
+    ]
+
+
+def messages(shop, contact, state):
+    return [
+        Message(
+            shop=shop, contact=contact, step=str(n), channel="email", state=state, due_at=NOW - timedelta(minutes=n),
+            not_after=NOW, key=uuid.uuid4(), created_at=NOW, sent_at=NOW - timedelta(minutes=n) if state == "accepted" else None,
+        )
+        for n in range(MANY)
+    ]  # fmt: skip
+
+
+def test_the_sweep_reads_idle_carts_by_index(shop):
+    fill(Cart, [*carts(shop, "ordered"), *carts(shop, "active")[:50]])
+
+    found = plan(Cart.objects.idle(shop, now=NOW)[:200])
+
+    assert "retarget_cart_idle" in found
+    assert "Seq Scan" not in found
+
+
+def test_the_dispatch_reads_due_messages_by_index(shop):
+    fill(Message, messages(shop, build_contact(shop, now=NOW), "accepted"))
+
+    found = plan(Message.objects.filter(shop=shop, state="scheduled", due_at__lte=NOW).order_by("due_at", "pk")[:200])
+
+    assert "retarget_message_due" in found
+    assert "Seq Scan" not in found
+
+
+def test_recovery_reads_expired_leases_by_index(shop):
+    fill(Message, messages(shop, build_contact(shop, now=NOW), "accepted"))
+
+    found = plan(Message.objects.filter(leased_until__lt=NOW, state__in=["claimed", "attempting"]))
+
+    assert "retarget_message_leased" in found
+    assert "Seq Scan" not in found
+
+
+def test_the_cap_reads_one_persons_messages_by_index(shop):
+    contact, other = build_contact(shop, now=NOW), build_contact(shop, now=NOW)
+    fill(Message, messages(shop, contact, "accepted"))
+
+    found = plan(Message.objects.filter(contact=other, channel="email", sent_at__gt=NOW - timedelta(days=7)))
+
+    assert "retarget_message_sent" in found
+    assert "Seq Scan" not in found
+
+
+def test_runs_that_are_due_are_read_by_index(shop):
+    flow, contact = flows.install(shop, now=NOW)[0], build_contact(shop, now=NOW)
+    fill(
+        FlowRun,
+        [
+            FlowRun(
+                shop=shop, flow=flow, version=flow.version, contact=contact, subject=f"cart:{n}", state="finished",
+                anchored_at=NOW, entered_at=NOW, due_at=None,
+            )
+            for n in range(MANY)
+        ],
+    )  # fmt: skip
+
+    found = plan(FlowRun.objects.filter(state="active", due_at__lte=NOW).order_by("due_at", "pk")[:200])
+
+    assert "retarget_run_due" in found
+    assert "Seq Scan" not in found
+
+
+def test_the_gate_finds_orders_by_person_and_by_address_by_index(shop):
+    contact = build_contact(shop, now=NOW)
+    fill(
+        Order,
+        [
+            Order(shop=shop, reference=str(n), email=f"p{n}@x.example", touched_at=NOW, read_at=NOW, settled_at=NOW,
+                  placed_at=NOW - timedelta(minutes=n))
+            for n in range(MANY)
+        ],
+    )  # fmt: skip
+
+    by_email = plan(Order.objects.filter(shop=shop, email=contact.email, placed_at__gte=NOW - timedelta(days=1)))
+    unread = plan(Order.objects.unread().order_by("touched_at")[:200])
+
+    assert "retarget_order_email" in by_email or "retarget_order_placed" in by_email
+    assert "retarget_order_unread" in unread
+    assert "Seq Scan" not in by_email + unread
+
+
+def test_a_short_link_is_found_by_index(shop):
+    fill(Link, [Link(shop=shop, code=f"{n:08d}", destination="https://x.example", created_at=NOW) for n in range(MANY)])
+    link = Link.objects.first()
+    fill(Click, [Click(link=link, at=NOW, is_human=True)])
+
+    found = plan(Link.objects.filter(code="00000007"))
+
+    assert "Index Scan" in found
+    assert "Seq Scan" not in found
