@@ -38,10 +38,7 @@ def _ensure_shops(*, using: str = DEFAULT_DB_ALIAS, plan: Any = None, **_: Any) 
     """After `migrate`: every configured host has its shop, with the shipped flows present and off."""
     from django.utils import timezone
 
-    try:
-        from .engine import shops
-    except ImportError:  # TEMPORARY while content.py is being written
-        return
+    from .engine import shops
     from .models import Shop
 
     if using == DEFAULT_DB_ALIAS and Shop._meta.db_table in _tables(using):

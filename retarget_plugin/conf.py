@@ -17,8 +17,6 @@ class Settings:
     HOSTS: dict[str, dict[str, Any]] = {}
     #: SMS gateways by alias, in the same form.
     SMS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "retarget_plugin.channels.sms.console.ConsoleGateway"}}
-    #: Where contacts are pushed (ad audiences, mailing lists), in the same form.
-    DESTINATIONS: dict[str, dict[str, Any]] = {}
     #: A MAILERS alias or a mail backend's dotted path; empty: the project's own default.
     MAILER: str = ""
     #: Origin of this site, such as https://shop.example; every link in a message starts with it.
@@ -27,8 +25,6 @@ class Settings:
     SHORT_URL: str = ""
     #: "tick": `manage.py retarget_tick --loop`. "celery": beat rings, workers share the work.
     RUNNER: str = "tick"
-    #: Reverse proxies whose X-Forwarded-For entries may be believed.
-    TRUSTED_PROXY_COUNT: int = 0
     #: Origins a storefront may call the API from.
     ALLOWED_ORIGINS: tuple[str, ...] = ()
     #: SMS gateway alias -> secret in its receipts URL.
@@ -48,17 +44,23 @@ class Settings:
     UNSUBSCRIBE_PAGE_DAYS: int = 60
     #: Milliseconds the plugin may wait for its own tables in a shop's request.
     CAPTURE_LOCK_MS: int = 150
-    #: Seconds between two ticks, and between two reconcile passes.
+    #: Seconds between two ticks under Celery.
     TICK_SECONDS: float = 15.0
+    #: Seconds between two passes that look for lost events.
     RECONCILE_SECONDS: float = 300.0
     #: Days back that the reconcile pass looks for carts and orders whose events were lost.
     RECONCILE_DAYS: int = 2
-    #: GraphQL limits: bytes of a body, tokens of a document, depth, aliases, root fields and cost.
+    #: GraphQL: bytes of a request body.
     GRAPHQL_MAX_BYTES: int = 20_000
+    #: GraphQL: tokens of a document.
     GRAPHQL_MAX_TOKENS: int = 1_000
+    #: GraphQL: levels of nesting, fragments included.
     GRAPHQL_MAX_DEPTH: int = 8
+    #: GraphQL: aliases in a document.
     GRAPHQL_MAX_ALIASES: int = 15
+    #: GraphQL: fields at the root.
     GRAPHQL_MAX_ROOT_FIELDS: int = 10
+    #: GraphQL: estimated cost after fragments are expanded, a row of a list being 1 a field.
     GRAPHQL_MAX_COST: int = 1_000
 
     def __getattribute__(self, name: str) -> Any:

@@ -73,11 +73,10 @@ def sources() -> Iterator[tuple[Path, str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         if "migrations" not in path.parts:
             yield path, path.read_text()
-    for path in sorted((PACKAGE / "templates").rglob("*")):
-        if path.suffix in {".html", ".txt"}:
-            calls = templatize(path.read_text(), origin=str(path))
-            # Indentation means something in Python and nothing in a template.
-            yield path, "\n".join(line.lstrip() for line in calls.splitlines())
+    for path in sorted((PACKAGE / "templates").rglob("*.html")):
+        calls = templatize(path.read_text(), origin=str(path))
+        # Indentation means something in Python and nothing in a template.
+        yield path, "\n".join(line.lstrip() for line in calls.splitlines())
 
 
 def stored(language: str) -> Catalog:

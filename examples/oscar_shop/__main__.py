@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .inbox import Inbox
+from .inbox import Inbox, free_port
 
 if TYPE_CHECKING:
     from .clock import Clock
@@ -38,7 +37,7 @@ def main() -> int:
 
 
 def run(data: Path, *, port: int, and_exit: bool) -> int:
-    inbox = Inbox().open(port=free_port(8025))
+    inbox = Inbox().open(port=8025)
     url = f"http://127.0.0.1:{port}"
     os.environ.update(
         DJANGO_SETTINGS_MODULE="examples.oscar_shop.settings",
@@ -127,7 +126,7 @@ def keep_open(url: str, inbox: Inbox) -> None:
 
     from .catalogue import OWNER, PASSWORD
 
-    report = reverse("admin:retarget_plugin_shop_report", args=[Shop.objects.get().pk])
+    report = reverse("admin:retarget_plugin_shop_report_of", args=[Shop.objects.get().pk])
     print(
         f"\nHave a look around (Ctrl-C ends the demo):\n"
         f"  Storefront  {url}/\n"
@@ -141,19 +140,6 @@ def keep_open(url: str, inbox: Inbox) -> None:
         signal.signal(number, lambda *_: stop.set())
     while not stop.wait(5):
         tick.once(now=database_now())
-
-
-def free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, else one that is free."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise SystemExit("No free port on 127.0.0.1.")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Page:
     forms: list[Form] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    #: Scripts, styles and pictures: what a browser fetches without being asked.
+    loads: list[str] = field(default_factory=list)
     text: str = ""
 
     def form(self, *, id: str = "", action: str = "", holding: str = "") -> Form | None:
@@ -44,7 +46,6 @@ def read(html: str) -> Page:
 
 class _Reader(HTMLParser):
     SILENT = {"script", "style", "head", "option"}
-    VOID = {"input", "img", "br", "hr", "meta", "link"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +66,8 @@ class _Reader(HTMLParser):
             self._silent += 1
         if {"error-block", "alert-danger"} & set(classes) and self._error is None:
             self._error = (tag, [])
+        if tag in ("script", "img", "link") and (given.get("src") or given.get("href")):
+            self.page.loads.append(given.get("src") or given["href"])
         if tag == "form":
             self._form = Form(given.get("action", ""), given.get("method", "get").lower(), given.get("id", ""))
             self.page.forms.append(self._form)

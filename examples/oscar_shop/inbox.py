@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,19 @@ PAGE = Template((Path(__file__).parent / "templates" / "inbox.html").read_text("
 MAX_BODY = 65_536
 
 
+def free_port(wanted: int) -> int:
+    """`wanted` if nobody listens there, else one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SystemExit("No free port on 127.0.0.1.")
+
+
 @dataclass
 class Inbox:
     """What arrived: `mails` by SMTP, `texts` by the gateway's `POST /sms`. `url` shows both in a browser."""
@@ -30,15 +44,10 @@ class Inbox:
 
     def open(self, *, port: int = 0) -> Inbox:
         """Start both servers on this machine; answers itself."""
-        self._smtp = Controller(_Mailman(self.mails.append), hostname="127.0.0.1", port=0)
-        # aiosmtpd would otherwise connect to port 0 to see whether it runs.
-        self._smtp._trigger_server = lambda: None  # type: ignore[method-assign]
+        self._smtp = Controller(_Mailman(self.mails.append), hostname="127.0.0.1", port=free_port(0))
         self._smtp.start()
         handler = type("InboxHandler", (_Handler,), {"inbox": self})
-        try:
-            self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        except OSError:
-            self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", free_port(port)), handler)
         threading.Thread(target=self._http.serve_forever, name="inbox", daemon=True).start()
         return self
 
@@ -53,8 +62,7 @@ class Inbox:
 
     @property
     def smtp_port(self) -> int:
-        server = cast(Any, self._smtp.server)
-        return int(server.sockets[0].getsockname()[1])
+        return int(self._smtp.port)
 
 
 class _Mailman:

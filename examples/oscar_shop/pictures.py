@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from io import BytesIO
 from math import cos, pi
 
@@ -20,6 +21,7 @@ INK: Colour = (34, 35, 38)
 STEEL = ((232, 233, 236), (150, 153, 160), (222, 224, 228))
 
 
+@cache
 def picture(kind: str, *, colour: Colour, label: str = "", size: float = 1.0) -> bytes:
     """A JPEG of one product. `kind` names a function below; `size` makes a lens or a bag longer or shorter."""
     canvas = gradient((SIDE, SIDE), PAPER)

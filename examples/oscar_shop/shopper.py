@@ -52,6 +52,10 @@ class Shopper:
         self._session = requests.Session()
         self._session.headers.update({"Accept-Language": language, "User-Agent": "Mozilla/5.0 (scripted shopper)"})
 
+    @property
+    def cookies(self) -> dict[str, str]:
+        return self._session.cookies.get_dict()
+
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def visit(self, path: str) -> Page:
@@ -170,7 +174,7 @@ class Shopper:
     def _form(self, *, id: str = "", holding: str = "") -> Form:
         form = self.page.form(id=id, holding=holding)
         if form is None:
-            raise self._error(f"has no form {id or 'with ' + holding!r}")
+            raise self._error(f"has no form {id!r}" if id else f"has no form with a field {holding!r}")
         return form
 
     def _send(self, form: Form, values: dict[str, str]) -> Page:

@@ -72,13 +72,13 @@ class Story:
 
     def fill_and_leave(self) -> Stage:
         self.ana.add_to_basket("macro")
-        self.ana.add_to_basket("bag")
-        self.ana.change_quantity("bag", 2)
+        self.ana.add_to_basket("sling")
+        self.ana.change_quantity("sling", 2)
         self.left = [(line.title, line.quantity) for line in self.ana.basket()]
         self.ana.start_checkout(EMAIL)
         cart = Cart.objects.get(email=EMAIL)
         _hold(cart.stage == "checkout", f"the cart's stage is {cart.stage}")
-        return Stage("She puts it into her basket with two bags, types her e-mail at the checkout, and leaves.", self.ana.url)
+        return Stage("She puts it into her basket with two sling bags, types her e-mail at the checkout, and leaves.", self.ana.url)
 
     def notice(self) -> Stage:
         self.pass_time(hours=1, minutes=1)
@@ -132,7 +132,7 @@ class Story:
         _hold((seen.abandoned, seen.messaged, seen.recovered) == (1, 1, 1), f"the report counts {seen}")
         _hold(seen.revenue > Decimal(0), "the report shows no revenue")
         said = f"{seen.abandoned} abandoned, {seen.messaged} messaged, {seen.recovered} recovered, {seen.revenue} {seen.currency}"
-        return Stage(f"The report: {said}.", f"{self.url}{reverse('admin:retarget_plugin_shop_report', args=[self.shop.pk])}")
+        return Stage(f"The report: {said}.", f"{self.url}{reverse('admin:retarget_plugin_shop_report_of', args=[self.shop.pk])}")
 
     # -- means --------------------------------------------------------------------------------------------------------
 

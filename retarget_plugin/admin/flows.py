@@ -32,7 +32,7 @@ from .facts import ReadOnlyAdmin, link
 from .money import amount
 
 PERIOD = timedelta(days=30)
-TRIGGERS = {
+TRIGGERS: dict[str, Any] = {
     Trigger.CART_ABANDONED: gettext_lazy("A cart is abandoned"),
     Trigger.CHECKOUT_ABANDONED: gettext_lazy("A checkout is abandoned"),
 }
@@ -265,7 +265,7 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("starts when"))
     def trigger_words(self, flow: Flow) -> str:
-        return str(TRIGGERS.get(Trigger(flow.trigger), flow.trigger)) if flow.trigger in Trigger else flow.trigger
+        return str(TRIGGERS.get(flow.trigger, flow.trigger))
 
 
 def duration(delta: timedelta) -> str:

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from retarget_plugin import conf
-from retarget_plugin.models import Shop
 
 _SENDER = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ._&-]{1,11}|\+?[0-9]{3,15}", re.ASCII)
 
@@ -35,11 +34,7 @@ class SuggestInput(forms.TextInput):
 
 
 class ShopForm(forms.ModelForm):
-    """What a shop's owner decides. Codes are stored as their standards write them: FR, EUR, fr-CH."""
-
-    class Meta:
-        model = Shop
-        fields = "__all__"
+    """What a shop's owner decides; the admin says of which fields. Codes are stored as standards write them: FR, fr-CH."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

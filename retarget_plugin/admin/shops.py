@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.contrib.admin.widgets import AdminURLFieldWidget
+from django.db.models import Count, Q, QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -108,6 +109,7 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
     """The settings screen. Shops are never deleted here: that would take the evidence of consent with them."""
 
     form = ShopForm
+    formfield_overrides = {URLField: {"assume_scheme": "https", "widget": AdminURLFieldWidget}}
     fieldsets = FIELDSETS
     list_display = ("name", "state", "flows_on", "country", "currency", "time_zone", "storefront", "report")
     search_fields = ("name", "base_url")

@@ -28,7 +28,7 @@ from .errors import ApiError, RequestCode
 
 MAX_MUTATIONS = 1
 #: Selections written in a document, expanded or not: the spec's own merge rule compares each with each.
-MAX_SELECTIONS = 200
+MAX_SELECTIONS = 150
 #: Rows a connection answers at most, and those that count for a list whose length nobody asked for.
 MAX_ROWS = 100
 DEFAULT_ROWS = 20

@@ -148,7 +148,7 @@ class EmailChannel:
         if line.server is not None:
             if isinstance(error, ValueError) and not line.server.has_left:
                 detail = f"Django refused it ({type(error).__name__})."
-                return Outcome(kind=OutcomeKind.REJECTED, code="invalid_header", detail=detail)
+                return Outcome(kind=OutcomeKind.REJECTED, code="invalid_message", detail=detail)
             return smtp.outcome_of_sending(error, has_left=line.server.has_left)
         if line.provider:
             has_left = not line.is_http_watched or wire.request_has_left()

@@ -19,6 +19,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _SINGLE_ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https?://[!#-+\-.-;=?-~]+")
+# Python's modern e-mail policy (Django 6 and later) decodes such a word (RFC 2047) when the header is set; one that
+# holds a line break then breaks the line (CVE-2024-6923). No honest text looks like this.
+_ENCODED_WORD = re.compile(r"=\?.*\?=")
 _FORBIDDEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
 
@@ -47,10 +50,20 @@ def _problems(email: OutgoingEmail) -> Iterator[str]:
             yield f"{field}: {fault}"
     for field in ("to", "from_email", "reply_to"):
         address = getattr(email, field)
-        if (address or field != "reply_to") and not _SINGLE_ADDRESS.fullmatch(address):
+        if (address or field != "reply_to") and not _is_single_address(address):
             yield f"{field}: not exactly one plain address"
     if email.unsubscribe_url and not _URL.fullmatch(email.unsubscribe_url):
         yield "unsubscribe_url: not an http(s) URL fit for a header"
+
+
+def _is_single_address(address: str) -> bool:
+    if not _SINGLE_ADDRESS.fullmatch(address):
+        return False
+    try:
+        address.rpartition("@")[2].encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _fault(value: object, longest: int) -> str:
@@ -60,4 +73,6 @@ def _fault(value: object, longest: int) -> str:
         return f"longer than {longest} characters"
     if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in value):
         return "a control character"
+    if _ENCODED_WORD.search(value):
+        return "an encoded word"
     return ""

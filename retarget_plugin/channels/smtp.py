@@ -72,7 +72,8 @@ def outcome_of_sending(error: Exception, *, has_left: bool) -> Outcome:
             return outcome_of_opening(error)
         case smtplib.SMTPRecipientsRefused(recipients=refused):
             return _outcome_of_reply(*next(iter(refused.values())), has_left=has_left)
-        case smtplib.SMTPResponseException(smtp_code=code, smtp_error=words):
+        # A reply is bytes. Words as text are smtplib's own, about a reply it could not read.
+        case smtplib.SMTPResponseException(smtp_code=code, smtp_error=bytes() as words):
             return _outcome_of_reply(code, words, has_left=has_left)
         case smtplib.SMTPNotSupportedError():
             detail = "The server cannot carry this address."
@@ -85,12 +86,11 @@ def outcome_of_sending(error: Exception, *, has_left: bool) -> Outcome:
             return Outcome(kind=OutcomeKind.TRANSIENT, code="disconnected", detail=detail)
 
 
-def _outcome_of_reply(code: int, words: bytes | str, *, has_left: bool) -> Outcome:
+def _outcome_of_reply(code: int, words: bytes, *, has_left: bool) -> Outcome:
     """RFC 5321 section 4.2.1: 2yz done, 4yz later, 5yz never; the first digit decides, whatever smtplib expected."""
-    text = words.decode("ascii", "replace") if isinstance(words, bytes) else words
     # Only the enhanced status (RFC 3463): the words after it repeat the address.
-    enhanced = re.match(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b", text)
-    detail = f"The server answered {code} {enhanced[0] if enhanced else ''}".strip()
+    enhanced = re.match(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b", words)
+    detail = f"The server answered {code} {enhanced[0].decode() if enhanced else ''}".strip()
     if code in _ACCOUNT_CODES:
         kind = OutcomeKind.MISCONFIGURED
     elif 400 <= code < 500:

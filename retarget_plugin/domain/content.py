@@ -11,13 +11,12 @@ from typing import Any
 from retarget_plugin.exceptions import TemplateError
 
 from . import templates
-from .contexts import match_language
 from .vocabulary import Channel
+from .words import words
 
 #: What an author writes in each language; those with * must not be empty.
 EMAIL_PARTS = {"subject": "*", "preheader": "", "heading": "", "body": "*", "button": ""}
 SMS_PARTS = {"text": "*"}
-FALLBACK_LANGUAGE = "en"
 
 _MJML_TAGS = frozenset(
     (
@@ -32,8 +31,8 @@ _POSITION = re.compile(r"\s*in root template(?: at position (\d+):\d+)?")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The frame of a mail: `html` is MJML holding Liquid, with loops inside mj-raw or mj-table; `text` is plain Liquid."""
+class Frame:
+    """What stands round an author's words: `html` is HTML holding Liquid, `text` is plain Liquid."""
 
     html: str
     text: str
@@ -56,18 +55,17 @@ class UnknownPart:
     variable: templates.UnknownVariable
 
 
-def compile_messages(
-    messages: Mapping[str, Any], *, layouts: Mapping[str, Layout], words: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
+def compile_messages(messages: Mapping[str, Any], layouts: Mapping[str, str]) -> dict[str, Any]:
     """{message key: compiled message}, ready to be kept as JSON in a flow version and read by `render_email` and `render_sms`.
 
     A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}}, for e-mail with "layout",
-    "html" and "text" beside them: the frame is the same in every language. `words`: what the layouts say by themselves,
-    by language; a language without any gets the English ones.
+    "html" and "text" beside them: the frame is the same in every language. `layouts`: file name -> source, in pairs such
+    as cart.mjml (MJML holding Liquid, loops inside mj-raw, mj-table or mj-text) and cart.txt (Liquid).
     Raises TemplateError whose part names message, language and part ("reminder/fr/subject"), with line and column.
     """
-    frames = {name: _compile_layout(name, layout) for name, layout in layouts.items()}
-    return {key: _compile_message(key, message, frames, words) for key, message in messages.items()}
+    names = [name.removesuffix(".mjml") for name in layouts if name.endswith(".mjml")]
+    frames = {name: _compile_layout(name, layouts[f"{name}.mjml"], layouts[f"{name}.txt"]) for name in names}
+    return {key: _compile_message(key, message, frames) for key, message in messages.items()}
 
 
 def render_email(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> RenderedEmail:
@@ -92,6 +90,11 @@ def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[s
     return " ".join(templates.render(written["text"], full, part=f"{part}/{language}/text").split())
 
 
+def mentions(compiled: Mapping[str, Any], name: str, *, language: str) -> bool:
+    """True when the author's own parts in `language` read the variable `name`."""
+    return any(name in templates.roots(source) for _part, source in _sources(compiled["languages"][language]))
+
+
 def unknown_variables(content: Mapping[str, Any], known: Mapping[str, Any]) -> list[UnknownPart]:
     """Every variable of every authored part that the sample context `known` does not hold: likely a slip of the pen."""
     found = []
@@ -103,22 +106,15 @@ def unknown_variables(content: Mapping[str, Any], known: Mapping[str, Any]) -> l
     return found
 
 
-def _compile_message(
-    key: str, message: Mapping[str, Any], frames: Mapping[str, Layout], words: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
+def _compile_message(key: str, message: Mapping[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]:
     if not isinstance(message, Mapping) or message.get("channel") not in list(Channel):
         raise TemplateError(f"channel must be one of {', '.join(Channel)}", part=key)
     is_email = message["channel"] == Channel.EMAIL
     written = {language: parts for language, parts in message.items() if language not in ("channel", "layout")}
     if not written:
         raise TemplateError("is written in no language", part=key)
-    languages = {
-        language: {
-            **_check_parts(parts, EMAIL_PARTS if is_email else SMS_PARTS, f"{key}/{language}"),
-            "words": dict(words.get(match_language(language, words) or FALLBACK_LANGUAGE, {})),
-        }
-        for language, parts in written.items()
-    }
+    known = EMAIL_PARTS if is_email else SMS_PARTS
+    languages = {language: _compile_parts(parts, known, language, f"{key}/{language}") for language, parts in written.items()}
     compiled: dict[str, Any] = {"channel": str(message["channel"]), "languages": languages}
     if is_email:
         layout = message.get("layout", "cart")
@@ -128,11 +124,14 @@ def _compile_message(
     return compiled
 
 
-def _check_parts(parts: Any, known: Mapping[str, str], where: str) -> dict[str, Any]:
-    """`parts` as given, every one of them parsed. `body` may be one paragraph or a list of them."""
+def _compile_parts(parts: Any, known: Mapping[str, str], language: str, where: str) -> dict[str, Any]:
+    """`parts` as given, every one of them parsed, and the layout's words. `body` is one paragraph or a list of them."""
     if not isinstance(parts, Mapping):
         raise TemplateError(f"must hold {', '.join(known)}", part=where)
-    for name in sorted(set(parts) - set(known)):
+    own_words = parts.get("words", {})
+    if not isinstance(own_words, Mapping) or not all(isinstance(word, str) for word in own_words.values()):
+        raise TemplateError("must be texts by name", part=f"{where}/words")
+    for name in sorted(set(parts) - set(known) - {"words"}):
         raise TemplateError(f"unknown part; known are {', '.join(known)}", part=f"{where}/{name}")
     checked: dict[str, Any] = {}
     for name, mark in known.items():
@@ -147,7 +146,7 @@ def _check_parts(parts: Any, known: Mapping[str, str], where: str) -> dict[str, 
         checked[name] = [source for source in sources if source.strip()] if name == "body" else value
     for name, source in _sources(checked):
         templates.check(source, part=f"{where}/{name}")
-    return checked
+    return {**checked, "words": words(language) | dict(own_words)}
 
 
 def _sources(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -180,12 +179,12 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n"
 
 
-def _compile_layout(name: str, layout: Layout) -> Layout:
-    templates.check(layout.text, part=f"layout {name}/text")
-    templates.check(layout.html, is_html=True, part=f"layout {name}/html")
-    html = _compile_mjml(layout.html, f"layout {name}/html")
-    templates.check(html, is_html=True, part=f"layout {name}/html")
-    return Layout(html=html, text=layout.text)
+def _compile_layout(name: str, mjml: str, text: str) -> Frame:
+    templates.check(text, part=f"{name}.txt")
+    templates.check(mjml, is_html=True, part=f"{name}.mjml")
+    html = _compile_mjml(mjml, f"{name}.mjml")
+    templates.check(html, is_html=True, part=f"{name}.mjml")
+    return Frame(html=html, text=text)
 
 
 def _compile_mjml(source: str, part: str) -> str:

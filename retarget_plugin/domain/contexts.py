@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +27,8 @@ _MONEY_LIMIT = Decimal(10) ** 12
 # Liquid's opening marks. The engine would print them as they are; nobody should read them in a mail.
 _LIQUID_MARK = re.compile(r"\{(?=[{%])")
 _SPACES = re.compile(r"\s+")
+# What a name never holds, and what people who use a shop as a cannon put there: addresses, numbers, links.
+_NO_NAME = re.compile(r"[/@\d<>{}\[\]\\|=*#$%^~]|www\.|\.[a-z]{2,}", re.IGNORECASE)
 
 
 def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
@@ -41,6 +45,17 @@ def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
     if len(text) > limit:
         text = f"{text[: limit - 1].rstrip(' ,;:-–—')}…"
     return text or None
+
+
+def unbroken(text: str | None) -> str | None:
+    """`text` that stays on one line, as a phone number should."""
+    return text and text.replace(" ", "\u00a0")
+
+
+def clean_name(value: object) -> str | None:
+    """A first or last name as a greeting may use it, or None: whoever types a link as a name does not get it mailed."""
+    name = clean_text(value, NAME_LIMIT)
+    return None if name is None or _NO_NAME.search(name) or not any(map(str.isalpha, name)) else name
 
 
 def clean_url(value: object) -> str | None:
@@ -79,9 +94,11 @@ def choose_locale(locales: Sequence[str], language: str) -> str:
     return next((locale for locale in locales if locale and _key(locale).split("-")[0] == _key(language).split("-")[0]), language)
 
 
-def direction(language: str) -> str:
-    """ltr or rtl, as HTML's `dir` wants it."""
-    return "rtl" if _key(language).partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
+def direction(language: str) -> dict[str, str]:
+    """{"direction": "ltr", "start": "left", "end": "right"}, or the other way round, as HTML and CSS want it."""
+    if _key(language).partition("-")[0] in _RIGHT_TO_LEFT:
+        return {"direction": "rtl", "start": "right", "end": "left"}
+    return {"direction": "ltr", "start": "left", "end": "right"}
 
 
 def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] | None:
@@ -93,18 +110,25 @@ def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] 
         return None
     if not amount.is_finite() or abs(amount) >= _MONEY_LIMIT:
         raise TemplateError("a price of the cart is not a number that can be shown")
-    from babel.core import Locale, UnknownLocaleError
     from babel.numbers import format_currency, get_currency_precision
 
-    try:
-        spoken = Locale.parse(_key(locale), sep="-")
-    except (ValueError, UnknownLocaleError):
-        spoken = Locale.parse(FALLBACK_LANGUAGE)
-    precision = get_currency_precision(currency)
     return {
         "amount": float(amount),
-        "cents": int(amount.scaleb(precision).to_integral_value()),
-        "text": format_currency(amount, currency, locale=spoken),
+        "cents": int(amount.scaleb(get_currency_precision(currency)).to_integral_value()),
+        "text": format_currency(amount, currency, locale=_known_locale(locale)),
+    }
+
+
+def coupon_context(code: str, *, percent: Decimal, expires_at: datetime, locale: str) -> dict[str, Any]:
+    """{"code", "text": "5 %", "expires": "12 décembre 2026"}. `percent`: 5 means 5 %; `expires_at` in the reader's zone."""
+    from babel.dates import format_date
+    from babel.numbers import format_percent
+
+    spoken = _known_locale(locale)
+    return {
+        "code": clean_text(code, NAME_LIMIT),
+        "text": format_percent(percent / 100, locale=spoken),
+        "expires": format_date(expires_at.date(), format="long", locale=spoken),
     }
 
 
@@ -129,6 +153,19 @@ def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[st
         "short_title": _short_title(items[0].title) if items else None,
         "total": money(total, currency, locale),
     }
+
+
+@functools.lru_cache(maxsize=64)
+def _known_locale(locale: str) -> str:
+    """The identifier Babel has data for: that of `locale`, else of its language, else English."""
+    from babel.core import Locale, UnknownLocaleError
+
+    for candidate in (_key(locale), _key(locale).partition("-")[0]):
+        try:
+            return str(Locale.parse(candidate, sep="-"))
+        except (ValueError, UnknownLocaleError):
+            continue
+    return FALLBACK_LANGUAGE
 
 
 def _line(item: Item, currency: str, locale: str) -> dict[str, Any]:

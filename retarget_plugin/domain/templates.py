@@ -83,6 +83,11 @@ def render(source: str, context: Mapping[str, Any], *, is_html: bool = False, pa
     return rendered
 
 
+def roots(source: str) -> set[str]:
+    """The names that `source` reads from its context, such as cart and shop."""
+    return set(_parse(source, False, "").analyze(include_partials=False).globals)
+
+
 def unknown_variables(source: str, known: Mapping[str, Any]) -> list[UnknownVariable]:
     """Paths that `source` reads and the sample context `known` does not hold, in order of appearance."""
     found = {}

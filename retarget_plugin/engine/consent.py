@@ -64,7 +64,7 @@ def is_suppressed(shop: Shop, *, channel: str, address: str) -> bool:
 def unsubscribe(contact_id: int, *, channel: str, message_id: int | None, source: str, now: datetime) -> Contact | None:
     """End marketing on `channel` for a contact, by its own wish. Twice is as good as once; None when it is unknown."""
     contact = Contact.objects.select_related("shop").filter(pk=contact_id).first()
-    if contact is None or channel not in Channel:
+    if contact is None or channel not in list(Channel):
         return None
     state = Consent.objects.filter(contact=contact, channel=channel, purpose=Purpose.MARKETING).first()
     if state is not None and state.state == ConsentState.WITHDRAWN:

@@ -20,7 +20,7 @@ from retarget_plugin.domain import contexts
 from retarget_plugin.domain.vocabulary import Channel, OutcomeKind, Reason
 from retarget_plugin.models import Attempt, Cart, Click, ConsentRecord, Contact, Decision, Message, Order, choices
 
-OUTCOMES = {
+OUTCOMES: dict[str, Any] = {
     OutcomeKind.ACCEPTED: gettext_lazy("Accepted"),
     OutcomeKind.REJECTED: gettext_lazy("Rejected"),
     OutcomeKind.OPTED_OUT: gettext_lazy("Refused: the person opted out at the provider"),
@@ -97,9 +97,7 @@ def timeline(contact: Contact, *, limit: int = 200) -> list[Event]:
 
 def outcome_label(outcome: str) -> str:
     """An attempt's outcome in words; an empty one means that the answer is still awaited."""
-    if not outcome:
-        return _("No answer yet")
-    return str(OUTCOMES.get(OutcomeKind(outcome), outcome)) if outcome in OutcomeKind else outcome
+    return str(OUTCOMES.get(outcome, outcome)) if outcome else _("No answer yet")
 
 
 def facts_in_words(facts: Mapping[str, Any]) -> str:
@@ -108,7 +106,8 @@ def facts_in_words(facts: Mapping[str, Any]) -> str:
 
 
 def reason_label(code: str) -> str:
-    return str(dict(choices.REASONS).get(Reason(code), code)) if code in Reason else code
+    """The code of a decision in words."""
+    return str(dict(choices.REASONS).get(code, code))
 
 
 # -- one kind of row each ---------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Consent(models.Model):
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels, blank=True)
     purpose = models.CharField(_("purpose"), max_length=16, choices=choices.purposes, default=Purpose.MARKETING)
     state = models.CharField(_("state"), max_length=12, choices=choices.consent_states)
-    record = models.ForeignKey(ConsentRecord, on_delete=models.PROTECT, related_name="+", verbose_name=_("evidence"))
+    record = models.ForeignKey(ConsentRecord, on_delete=models.RESTRICT, related_name="+", verbose_name=_("evidence"))
     changed_at = models.DateTimeField(_("changed"))
 
     class Meta:

@@ -27,7 +27,7 @@ class Flow(models.Model):
     stage = models.CharField(_("stage"), max_length=12, choices=choices.stages, default=Stage.CART)
     state = models.CharField(_("state"), max_length=8, choices=choices.flow_states, default=FlowState.OFF)
     version = models.ForeignKey(
-        "FlowVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("version in use")
+        "FlowVersion", on_delete=models.RESTRICT, null=True, blank=True, related_name="+", verbose_name=_("version in use")
     )
 
     class Meta:
@@ -73,7 +73,7 @@ class FlowRun(models.Model):
 
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="runs", verbose_name=_("shop"))
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="runs", verbose_name=_("flow"))
-    version = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, related_name="runs", verbose_name=_("version"))
+    version = models.ForeignKey(FlowVersion, on_delete=models.RESTRICT, related_name="runs", verbose_name=_("version"))
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="runs", verbose_name=_("contact"))
     cart = models.ForeignKey(Cart, on_delete=models.CASCADE, null=True, blank=True, related_name="runs", verbose_name=_("cart"))
     subject = models.CharField(_("subject"), max_length=140)

@@ -8,20 +8,16 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import formats, translation
+from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import get_language_from_request
 
+from retarget_plugin.domain import contexts
+from retarget_plugin.exceptions import TemplateError
 from retarget_plugin.models import Contact, Shop
 
 #: Languages the pages are written in; the first is the last resort.
 LANGUAGES = ("en", "fr", "es")
-
-SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
-#: ISO 4217 currencies without minor units.
-WHOLE = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
 
 # The address of a page is a bearer token. It may be seen by the shop itself, which Django's CSRF check of a form's
 # origin needs (with "no-referrer" browsers say "Origin: null"), and by nobody else.
@@ -75,12 +71,11 @@ def language_of(request: HttpRequest, contact: Contact | None) -> str:
     return next((base for base in bases if base in LANGUAGES), LANGUAGES[0])
 
 
-def money(amount: Decimal, currency: str, language: str) -> str:
-    """`amount` as the reader of `language` writes it: €12.50, 12,50 €."""
-    with translation.override(language):
-        places = 0 if currency in WHOLE else 2
-        number = formats.number_format(amount, decimal_pos=places, use_l10n=True, force_grouping=True)
-    symbol = SYMBOLS.get(currency)
-    if language == "en":
-        return f"{symbol}{number}" if symbol else f"{currency}\N{NO-BREAK SPACE}{number}"
-    return f"{number}\N{NO-BREAK SPACE}{symbol or currency}"
+def money(amount: Decimal, currency: str, *, contact: Contact | None, language: str) -> str:
+    """`amount` as messages write it too, such as €12.50 or 12,50 €; "" for what cannot be a price."""
+    locale = contexts.choose_locale([contact.locale if contact else ""], language)
+    try:
+        shown = contexts.money(amount, currency, locale)
+    except TemplateError:
+        return ""
+    return shown["text"] if shown else ""

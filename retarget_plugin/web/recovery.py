@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,11 +13,14 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from retarget_plugin.domain import contexts
 from retarget_plugin.domain.carts import Item
 from retarget_plugin.engine import carts
 from retarget_plugin.exceptions import Refusal
 
 from . import pages
+
+TITLE_LIMIT = 200
 
 
 class SeeOther(HttpResponseRedirect):
@@ -65,30 +70,35 @@ def _restore(request: HttpRequest, token: str) -> HttpResponse:
 
 def _show(request: HttpRequest, recovery: carts.Recovery, *, status: int = 200) -> HttpResponse:
     """The cart with its button; with status 503 it also says that the shop could not take it back just now."""
-    cart = recovery.cart
-    language = pages.language_of(request, cart.contact)
+    cart, shop, contact = recovery.cart, recovery.cart.shop, recovery.cart.contact
     available = [item for item in recovery.items if item.is_available]
     if not available:
-        return pages.page(request, "recover_empty", contact=cart.contact, shop=cart.shop)
+        return pages.page(request, "recover_empty", contact=contact, shop=shop)
     total = sum((item.unit_price * item.quantity for item in available), Decimal())
+    price = partial(
+        pages.money,
+        currency=cart.currency or shop.currency,
+        contact=contact,
+        language=pages.language_of(request, contact),
+    )
     return pages.page(
         request,
         "recover",
-        contact=cart.contact,
-        shop=cart.shop,
+        contact=contact,
+        shop=shop,
         status=status,
         has_failed=status == 503,
-        lines=[_line(item, cart.currency, language) for item in recovery.items],
-        total=pages.money(total, cart.currency, language),
+        lines=[_line(item, price) for item in recovery.items],
+        total=price(total),
     )
 
 
-def _line(item: Item, currency: str, language: str) -> Line:
+def _line(item: Item, price: Callable[[Decimal], str]) -> Line:
     return Line(
-        title=item.title,
+        title=contexts.clean_text(item.title, TITLE_LIMIT),
         quantity=item.quantity,
-        price=pages.money(item.unit_price, currency, language),
-        total=pages.money(item.unit_price * item.quantity, currency, language),
-        image_url=item.image_url if item.image_url.startswith(("https://", "http://")) else "",
+        price=price(item.unit_price),
+        total=price(item.unit_price * item.quantity),
+        image_url=contexts.clean_url(item.image_url) or "",
         is_available=item.is_available,
     )

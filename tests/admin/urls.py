@@ -1,6 +1,6 @@
-"""The admin alone: its screens must not need the rest of a project."""
+"""The admin and the plugin's own addresses, which previews link to: its screens must not need the rest of a project."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [path("admin/", admin.site.urls), path("retarget/", include("retarget_plugin.urls"))]

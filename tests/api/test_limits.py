@@ -45,7 +45,7 @@ TOO_DEEP = "At most 8 levels of fields."
 TOO_MANY_ALIASES = "At most 15 aliases."
 TOO_MANY_ROOTS = "At most 10 root fields."
 TOO_MANY_MUTATIONS = "At most 1 mutation in one request."
-TOO_MANY_SELECTIONS = "At most 200 selections in one document."
+TOO_MANY_SELECTIONS = "At most 150 selections in one document."
 TOO_COSTLY = "The document costs more than 1000: ask for fewer rows or fields."
 PAGES = "{ page(first: 20) { edges { node { ...P } } } }"
 
@@ -80,9 +80,9 @@ PAGES = "{ page(first: 20) { edges { node { ...P } } } }"
         ("mutation A { act { leaf } } mutation B { act { leaf } }", TOO_MANY_MUTATIONS),
         ("mutation { act { leaf } other @skip(if: true) { leaf } }", TOO_MANY_MUTATIONS),
         # selections as they are written, in use or not
-        (f"{{ node {{ {fields(199)} }} }}", None),
-        (f"{{ node {{ {fields(200)} }} }}", TOO_MANY_SELECTIONS),
-        (f"{{ leaf }} fragment F on Node {{ {fields(200)} }}", TOO_MANY_SELECTIONS),
+        (f"{{ node {{ {fields(149)} }} }}", None),
+        (f"{{ node {{ {fields(150)} }} }}", TOO_MANY_SELECTIONS),
+        (f"{{ leaf }} fragment F on Node {{ {fields(150)} }}", TOO_MANY_SELECTIONS),
         # cost: objects once a row, leaves and spreads once
         ("{ page(first: 100) { edges { node { leaf node { node { node { node { leaf } } } } } } } }", None),
         ("{ page(first: 100) { edges { node { list { leaf } } } } }", TOO_COSTLY),

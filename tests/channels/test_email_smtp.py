@@ -15,7 +15,11 @@ from tests.fakes.web import closed_port
 
 from .mailers import EMAIL, SMTP, channel_over, over_smtp
 
-pytestmark = pytest.mark.delivery
+pytestmark = [
+    pytest.mark.delivery,
+    # The server is on loopback.
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
+]
 
 
 @pytest.fixture
@@ -72,7 +76,8 @@ def test_letters_of_every_script_arrive(channel, server):
     message = server.messages[0].message
     assert message["From"].addresses[0].display_name == name
     assert message["From"].addresses[0].addr_spec == "hello@shop.example"
-    assert message["Subject"] == subject
+    # Python 3.11 begins a long subject on the second line, and its reader keeps that space.
+    assert message["Subject"].strip() == subject
     assert message.get_body(("plain",)).get_content().replace("\r\n", "\n").strip() == text
 
 
@@ -158,9 +163,8 @@ def test_connection_the_server_closed_meanwhile_is_replaced(channel, server):
 
 
 def test_servers_limit_per_connection_is_respected(settings):
-    with SmtpServer(longest_connection=2) as server:
-        with over_smtp(settings, server) as channel:
-            outcomes = [channel.send(replace(EMAIL, message_id=str(place))) for place in range(5)]
+    with SmtpServer(longest_connection=2) as server, over_smtp(settings, server) as channel:
+        outcomes = [channel.send(replace(EMAIL, message_id=str(place))) for place in range(5)]
 
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ACCEPTED] * 5
     assert len({received.message["Message-ID"] for received in server.messages}) == len(server.messages) == 5
@@ -227,6 +231,14 @@ def test_answers_are_told_apart(settings, mode, kind, code, taken, is_batch):
     assert (outcome.kind, outcome.code) == (kind, code)
     assert len(server.messages) == taken
     assert EMAIL.to not in outcome.detail
+
+
+@pytest.mark.parametrize("change", [{"text": "half \ud83d"}, {"html": "<p>half \ud83d</p>"}])
+def test_text_that_cannot_be_written_is_rejected(channel, server, change):
+    outcome = channel.send(replace(EMAIL, **change))
+
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REJECTED, "invalid_message")
+    assert server.messages == []
 
 
 def test_enhanced_status_is_kept_without_the_words(settings):
@@ -331,7 +343,7 @@ class Greeter:
         ((b"220 hi\r\n", b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"550 no\r\n"), OutcomeKind.REJECTED, "550"),
         ((b"220 hi\r\n", *[b"250 ok\r\n"] * 3, b"354 go\r\n", b"nonsense\r\n"), OutcomeKind.UNKNOWN, "-1"),
         ((b"220 hi\r\n", *[b"250 ok\r\n"] * 3, b"354 go\r\n", b"452 full\r\n"), OutcomeKind.TRANSIENT, "452"),
-        ((b"220 hi\r\n", *[b"250 ok\r\n"] * 3, b"354 go\r\n", b"250" + b"x" * 9000), OutcomeKind.REJECTED, "500"),
+        ((b"220 hi\r\n", *[b"250 ok\r\n"] * 3, b"354 go\r\n", b"250" + b"x" * 9000), OutcomeKind.UNKNOWN, "no_answer"),
     ],
 )
 def test_rude_servers(settings, lines, kind, code):

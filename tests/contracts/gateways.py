@@ -83,6 +83,12 @@ class GatewayContract:
         assert (outcome.kind, outcome.code) == (OutcomeKind.REJECTED, "no_text")
         assert self.sent(gateway) == []
 
+    def test_refuses_half_a_character_and_sends_nothing(self, gateway):
+        outcome = gateway.send(replace(TEXT, text="basket \ud83d"))
+
+        assert (outcome.kind, outcome.code) == (OutcomeKind.REJECTED, "invalid_text")
+        assert self.sent(gateway) == []
+
     def test_sixteen_threads_at_once(self, gateway):
         texts = [replace(TEXT, message_id=str(place), text=f"Number {place}") for place in range(64)]
         outcomes: list[Any] = []

@@ -218,18 +218,30 @@ def test_a_text_outside_the_hours_is_dropped_and_not_moved_to_tomorrow(shopping,
 
 
 def test_an_e_mail_outside_the_hours_waits_for_them(shopping, mailoutbox):
+    shopping.shop.email_from, shopping.shop.email_until = time(16), time(20)
+    shopping.shop.save()
+    shopping.consent("email")
+    shopping.leave_cart()  # at ten in Paris; the reminder is due at two
+
+    shopping.wait(hours=5, minutes=59)
+    assert len(mailoutbox) == 0
+    assert codes(code="quiet_hours") == ["quiet_hours"]
+
+    shopping.wait(minutes=1)
+    assert len(mailoutbox) == 1
+
+
+def test_hours_that_open_after_the_deadline_are_too_late(shopping, mailoutbox):
     shopping.shop.email_from, shopping.shop.email_until = time(8), time(20)
     shopping.shop.save()
     shopping.consent("email")
-    shopping.clock.advance(hours=7)  # 17:00 in Paris; the reminder is due at 21:00
-    shopping.leave_cart()
+    shopping.clock.advance(hours=7)
+    shopping.leave_cart()  # at five in the afternoon; due at nine, worthless at five in the morning
 
     shopping.wait(hours=4)
-    assert len(mailoutbox) == 0
 
-    shopping.wait(hours=7, minutes=59)
-    shopping.wait(hours=3, minutes=1)
-    assert Message.objects.get(step="reminder").state == "expired"
+    message = Message.objects.get(step="reminder")
+    assert (message.state, message.reason) == ("cancelled", "quiet_hours")
 
 
 def test_no_step_is_caught_up_after_an_outage(shopping, mailoutbox):

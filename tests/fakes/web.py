@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -84,12 +85,13 @@ class WebFake:
 
     drip_seconds = 0.01
 
-    def __init__(self, *, journal: Path | None = None) -> None:
+    def __init__(self, *, journal: Path | None = None, certificate: Path | None = None) -> None:
+        """`certificate`: a PEM file with key and certificate; the server then speaks TLS."""
         self.calls: list[Call] = []
         self.next_answers: list[Reply | Fault] = []
         self.every_answer: Reply | Fault | None = None
         self.connections = 0
-        self._journal = journal
+        self._journal, self._certificate = journal, certificate
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server: ThreadingHTTPServer | None = None
@@ -102,7 +104,8 @@ class WebFake:
     def url(self) -> str:
         """Origin of the running server, without a slash at the end."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self._certificate else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         fake = self
@@ -111,6 +114,13 @@ class WebFake:
             owner = fake
 
         self._server = _Server(("127.0.0.1", 0), Handler)
+        if self._certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._certificate)
+            # The handshake takes place in the call's own thread, at its first read.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from examples.oscar_shop import __main__ as demo
-from examples.oscar_shop.inbox import Inbox
+from examples.oscar_shop.inbox import Inbox, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 40
@@ -69,7 +69,7 @@ class AgingClock:
 
 def main() -> int:
     inbox = Inbox().open()
-    port = demo.free_port(0)
+    port = free_port(0)
     os.environ.update(
         RETARGET_DEMO_URL=f"http://127.0.0.1:{port}",
         RETARGET_DEMO_SMS_URL=f"{inbox.url}/sms",

@@ -127,7 +127,7 @@ def make_message(contact, *, channel=Channel.EMAIL):
     )
 
 
-def make_cart(contact, *, items, currency="EUR"):
+def make_cart(contact, *, items, currency="EUR", total=None):
     """An abandoned cart as it was last read; the shop itself no longer has it."""
     seen_at = datetime(2025, 3, 4, 12, tzinfo=UTC)
     return Cart.objects.create(
@@ -136,7 +136,7 @@ def make_cart(contact, *, items, currency="EUR"):
         contact=contact,
         state=CartState.ABANDONED,
         currency=currency,
-        total=sum(item.unit_price * item.quantity for item in items),
+        total=sum(item.unit_price * item.quantity for item in items) if total is None else total,
         items=[item.to_data() for item in items],
         touched_at=seen_at,
         created_at=seen_at,

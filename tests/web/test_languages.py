@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
-from retarget_plugin.web import pages
+from retarget_plugin.domain.carts import Item
 from retarget_plugin.web.recovery import recover
-from tests.web.conftest import make_message, stop_url
+from tests.web.conftest import make_cart, make_message, recovery_url, stop_url
 
 WAITING = {
     "en": "Your cart is waiting",
@@ -91,18 +91,35 @@ def test_a_page_leaves_the_shops_own_language_alone(rf, contact, recover_url):
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "language", "written"),
+    ("currency", "locale", "written"),
     [
-        ("1234.5", "EUR", "en", "€1,234.50"),
-        ("1234.5", "EUR", "fr", "1\u00a0234,50\u00a0€"),
-        ("1234.5", "EUR", "es", "1\u00a0234,50\u00a0€"),
-        ("12", "USD", "en", "$12.00"),
-        ("12", "GBP", "es", "12,00\u00a0£"),
-        ("12", "CHF", "en", "CHF\u00a012.00"),
-        ("12", "CHF", "fr", "12,00\u00a0CHF"),
-        ("1980", "JPY", "en", "JPY\u00a01,980"),
-        ("0", "EUR", "fr", "0,00\u00a0€"),
+        ("EUR", "en", "€1,234.50"),
+        ("EUR", "fr", "1\u202f234,50\u00a0€"),
+        ("EUR", "es-MX", "EUR\u00a01,234.50"),
+        ("EUR", "es", "1234,50\u00a0€"),
+        ("USD", "en", "$1,234.50"),
+        ("CHF", "fr-CH", "1\u202f234.50\u00a0CHF"),
+        ("JPY", "en", "¥1,234"),
+        ("", "en", "€1,234.50"),
     ],
 )
-def test_prices_are_written_as_the_reader_writes_them(amount, currency, language, written):
-    assert pages.money(Decimal(amount), currency, language) == written
+def test_prices_are_written_as_the_reader_writes_them(client, contact, message, currency, locale, written):
+    contact.locale = locale
+    contact.save()
+    item = Item(product_id="1", title="Canvas bag", quantity=1, unit_price=Decimal("1234.50"))
+    cart = make_cart(contact, items=[item], currency=currency)
+
+    page = client.get(recovery_url(cart, message)).content.decode()
+
+    assert f"<strong>{written}</strong>" in page
+
+
+def test_a_price_beyond_reason_is_left_out(client, contact, message):
+    item = Item(product_id="1", title="Canvas bag", quantity=1, unit_price=Decimal("NaN"))
+    other = Item(product_id="2", title="Linen shirt", quantity=1, unit_price=Decimal("1e300"))
+
+    page = client.get(recovery_url(make_cart(contact, items=[other, item], total=0), message)).content.decode()
+
+    assert "Canvas bag" in page
+    assert "NaN" not in page
+    assert "000" not in page.partition("<main>")[2]

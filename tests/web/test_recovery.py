@@ -218,7 +218,7 @@ def test_hostile_titles_stay_text(client, contact, message, title):
 
     page = client.get(recovery_url(cart, message)).content.decode()
 
-    shown = re.search(r'<span class="title">(.*?)</span>\s*<span class="detail">', page, re.DOTALL).group(1)
+    shown = re.search(r'<span class="title">(.*?)</span>\s*<span class="figures">', page, re.DOTALL).group(1)
     assert not set(shown) & set("<>\"'")
     assert "<script" not in page
     assert " onerror" not in page.replace(shown, "")

@@ -11,11 +11,15 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def refusal(sms: OutgoingSms) -> Outcome | None:
-    """`rejected` for what no gateway may be asked to carry: a number that is not E.164, or no text. Else None."""
+    """`rejected` for what no gateway may carry: a number that is not E.164, no text, or half a character. Else None."""
     if not _E164.fullmatch(sms.to):
         return Outcome(kind=OutcomeKind.REJECTED, code="invalid_number", detail="The number is not in E.164 form.")
     if not sms.text.strip():
         return Outcome(kind=OutcomeKind.REJECTED, code="no_text", detail="The text is empty.")
+    try:
+        sms.text.encode()
+    except UnicodeEncodeError:
+        return Outcome(kind=OutcomeKind.REJECTED, code="invalid_text", detail="The text holds half a character.")
     return None
 
 

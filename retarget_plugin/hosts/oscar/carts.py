@@ -78,7 +78,7 @@ def _price(basket: Any) -> list[Any]:
     basket.strategy = products.strategy_for(user)
     lines = list(basket.all_lines())
     if lines:
-        prefetch_related_objects(lines, "product__parent", "attributes__option")
+        prefetch_related_objects(lines, "attributes__option")
         products.load_details(lines, prefix="product__")
         get_class("offer.applicator", "Applicator")().apply(basket, user, None)
     return lines

@@ -22,7 +22,7 @@ def read(number: str, *, options: Options) -> Order | None:
     model = get_model("order", "Order")
     order = (
         model.objects.select_related("user", "shipping_address")
-        .prefetch_related("lines__product__parent", "discounts")
+        .prefetch_related("lines__product", "discounts")
         .filter(number=number)
         .first()
     )

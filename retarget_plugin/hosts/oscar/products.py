@@ -129,6 +129,6 @@ def by_id(product_ids: Iterable[str]) -> dict[str, Any]:
     """Products with their details, by the id that an Item carries."""
     model = get_model("catalogue", "Product")
     keys = {primary_key(model, product_id) for product_id in product_ids} - {None}
-    products = list(model.objects.filter(pk__in=keys).select_related("parent"))
+    products = list(model.objects.filter(pk__in=keys))
     load_details(products)
     return {str(product.pk): product for product in products}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from oscar.core.loading import get_model
 from oscar.test import factories
@@ -164,3 +167,22 @@ def test_fixtures_loaded_raw_are_no_events(product: Any, make_basket: Any, event
     Receivers("default").basket_changed(instance=basket, using="default", raw=True)
 
     assert events.take() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cart_change_costs_the_shops_request_one_query_of_ours(browser: Any, make_product: Any, user: Any) -> None:
+    """Oscar's own view, without ATOMIC_REQUESTS: every event leaves at once, and none twice."""
+    product = make_product("Lens")
+    browser.add(product)
+    line = Basket.objects.get().lines.get()
+
+    def ours(step: Callable[[], Any]) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            step()
+        return [query["sql"] for query in queries.captured_queries if "retarget_plugin_" in query["sql"]]
+
+    assert len(ours(lambda: browser.add(product))) == 1
+    assert len(ours(lambda: browser.change(line, quantity=3))) == 1
+    assert len(ours(lambda: browser.change(line, DELETE="on"))) == 1
+    browser.add(product)
+    assert len(ours(lambda: browser.enter_checkout("guest@example.com"))) <= 2

@@ -122,6 +122,9 @@ def test_pitfall_03_what_no_signal_tells_the_reconcile_pass_finds(host: Any, pro
     Basket.objects.filter(pk=stale.pk).update(date_created=now - 3 * hour)
     stale.lines.update(quantity=4, date_updated=now - 2 * hour)
 
+    # Made long ago, touched just now.
+    Basket.objects.filter(pk=fresh.pk).update(date_created=now - 2 * hour)
+
     assert list(host.stale_carts(now - 3 * hour, now - hour)) == [str(stale.pk)]
     assert list(host.stale_carts(now - hour, now + hour)) == [str(fresh.pk)]
     assert list(host.stale_carts(now - 5 * hour, now + hour)) == [str(stale.pk), str(fresh.pk)]

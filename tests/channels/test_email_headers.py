@@ -1,0 +1,204 @@
+"""Nothing a shopper or a template writes may add a header line or a recipient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from retarget_plugin.channels import headers
+from retarget_plugin.domain.vocabulary import OutcomeKind
+from tests.fakes.postmark import PostmarkServer
+from tests.fakes.smtp import SmtpServer
+
+from .mailers import EMAIL, over_postmark, over_smtp
+
+pytestmark = pytest.mark.delivery
+
+# Unfit wherever they stand: they end a header line in some reader's or writer's eyes, or cannot be written in one.
+UNFIT = {
+    "CRLF and a header": "x\r\nBcc: thief@evil.example",
+    "LF and a header": "x\nBcc: thief@evil.example",
+    "CR and a header": "x\rBcc: thief@evil.example",
+    "two CRLF and a body": "x\r\n\r\n<script>",
+    "folded continuation": "x\r\n Bcc: thief@evil.example",
+    "LF at the end": "x\n",
+    "CR at the end": "x\r",
+    "LF at the start": "\nx",
+    "NUL": "x\0y",
+    "tab": "x\ty",
+    "vertical tab": "x\x0by",
+    "form feed": "x\x0cy",
+    "bell": "x\x07y",
+    "backspace": "x\x08y",
+    "escape": "x\x1b[31my",
+    "file separator": "x\x1cy",
+    "group separator": "x\x1dy",
+    "record separator": "x\x1ey",
+    "unit separator": "x\x1fy",
+    "delete": "x\x7fy",
+    "next line (C1)": "x\x85Bcc: thief@evil.example",
+    "reverse index (C1)": "x\x8dy",
+    "line separator": "x\u2028Bcc: thief@evil.example",
+    "paragraph separator": "x\u2029Bcc: thief@evil.example",
+    "lone surrogate": "x\ud800y",
+    "encoded word with CRLF": "=?utf-8?q?x=0D=0ABcc:_thief@evil.example?=",
+    "encoded word with LF": "x =?utf-8?Q?=0ABcc:_thief@evil.example?= y",
+    "encoded word in base64": "=?utf-8?b?eA0KQmNjOiB0aGllZkBldmlsLmV4YW1wbGU=?=",
+    "two encoded words with a body": "=?utf-8?q?x?= =?utf-8?q?=0D=0A=0D=0Abody?=",
+    "encoded word with quotes and brackets": "=?utf-8?q?a=22_=3Cthief=40evil.example=3E=2C_=22b?=",
+    "low surrogate, as from undecodable bytes": "x\udc0aBcc: thief@evil.example",
+}
+
+# Unfit for an address.
+ADDRESSES = {
+    "empty": "",
+    "two": "a@x.example,b@x.example",
+    "two with a space": "a@x.example, b@x.example",
+    "two with a semicolon": "a@x.example;b@x.example",
+    "two with a space only": "a@x.example b@x.example",
+    "a name": "Ada <a@x.example>",
+    "a name in quotes": '"Ada, thief@evil.example" <a@x.example>',
+    "angle brackets": "<a@x.example>",
+    "group": "friends: a@x.example, b@x.example;",
+    "comment": "a(comment)@x.example",
+    "quoted local part": '"a b"@x.example',
+    "quoted local part with an address": '"a@evil.example,"@x.example',
+    "two at signs": "a@evil.example@x.example",
+    "route": "@evil.example:a@x.example",
+    "no at sign": "nobody",
+    "no local part": "@x.example",
+    "no domain": "a@",
+    "space in front": " a@x.example",
+    "space behind": "a@x.example ",
+    "no-break space": "a@x.example\u00a0",
+    "zero-width space": "a\u200b@x.example",
+    "domain literal": "a@[127.0.0.1]",
+    "dot in front": ".a@x.example",
+    "dot behind": "a.@x.example",
+    "two dots": "a..b@x.example",
+    "dot at the domain's end": "a@x.example.",
+    "empty label": "a@x..example",
+    "hyphen in front of a label": "a@-x.example",
+    "hyphen behind a label": "a@x-.example",
+    "encoded word": "=?utf-8?q?a=40evil.example=2C?=@x.example?=",
+    "backslash": "a\\@x.example",
+    "letters that are not ASCII before the at sign": "dörte@x.example",
+    "label that is too long in ASCII": "a@" + "é" * 60 + ".example",
+    "letter no domain may have": "a@x\u0340.example",
+    "local part of 65": "a" * 65 + "@x.example",
+    "label of 64": "a@" + "b" * 64 + ".example",
+    "longer than 254": "a@" + "b." * 130 + "example",
+}
+
+URLS = {
+    "another header's brackets": "https://x.example/>, <mailto:thief@evil.example",
+    "closing bracket": "https://x.example/>",
+    "space": "https://x.example/ y",
+    "comma": "https://x.example/a,b",
+    "quote": 'https://x.example/"',
+    "not ASCII": "https://x.example/é",
+    "mailto": "mailto:a@x.example",
+    "script": "javascript:alert(1)",
+    "no scheme": "//x.example/",
+    "nothing after the scheme": "https://",
+    "longer than a line": "https://x.example/" + "a" * 900,
+}
+
+
+def cases():
+    for field in (
+        "to",
+        "from_email",
+        "reply_to",
+        "from_name",
+        "subject",
+        "unsubscribe_url",
+        "message_id",
+        "idempotency_key",
+    ):
+        for name, value in UNFIT.items():
+            yield pytest.param({field: value}, field, id=f"{field}: {name}")
+    for name, value in UNFIT.items():
+        yield pytest.param({"tags": ("fine", value)}, "tags[1]", id=f"tag: {name}")
+        yield pytest.param({"metadata": {"key": value}}, "metadata[0]", id=f"metadata: {name}")
+        yield pytest.param({"metadata": {value: "value"}}, "metadata[0] key", id=f"metadata key: {name}")
+    for field in ("to", "from_email", "reply_to"):
+        for name, value in ADDRESSES.items():
+            if value or field != "reply_to":
+                yield pytest.param({field: value}, field, id=f"{field}: {name}")
+    for name, value in URLS.items():
+        yield pytest.param({"unsubscribe_url": value}, "unsubscribe_url", id=f"unsubscribe_url: {name}")
+    yield pytest.param({"subject": "a" * 256}, "subject", id="subject: too long")
+    yield pytest.param({"from_name": "a" * 151}, "from_name", id="from_name: too long")
+    yield pytest.param({"tags": ("a" * 201,)}, "tags[0]", id="tag: too long")
+    yield pytest.param({"metadata": {"key": 7}}, "metadata[0]", id="metadata: a number")
+
+
+@pytest.fixture(scope="module")
+def smtp_server():
+    with SmtpServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postmark_server():
+    with PostmarkServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize(("change", "field"), list(cases()))
+def test_unfit_value_is_refused_before_anything_is_sent(settings, smtp_server, postmark_server, change, field):
+    email = replace(EMAIL, **change)
+
+    outcomes = [over_smtp(settings, smtp_server).send(email), over_postmark(settings, postmark_server).send(email)]
+
+    for outcome in outcomes:
+        assert (outcome.kind, outcome.code) == (OutcomeKind.REJECTED, "invalid_header")
+        assert outcome.detail.startswith(f"{field}: ")
+    value = next(iter(change.values()))
+    assert not value or str(value) not in outcomes[0].detail
+    assert (smtp_server.connections, postmark_server.calls) == (0, [])
+
+
+FIT = {
+    "plus and dots": {"to": "ada.b+shop@mail.customer.example"},
+    "every letter an atom may have": {"to": "!#$%&'*+/=?^_`{|}~-@x.example"},
+    "international domain": {"to": "a@käse.example"},
+    "local domain": {"to": "a@localhost"},
+    "longest local part": {"to": "a" * 64 + "@x.example"},
+    "no reply address": {"reply_to": ""},
+    "name with everything": {"from_name": 'Zoë "Zo" \\ O\'Neil, (Shop) <x@evil.example>; :'},
+    "name that looks like addresses": {"from_name": "thief@evil.example, other@evil.example"},
+    "no name": {"from_name": ""},
+    "subject with everything": {"subject": "Bcc: thief@evil.example 🛒 =?utf-8?q?x? 1+1=2?! \u202exyz é"},
+    "empty subject": {"subject": ""},
+    "longest subject": {"subject": "é" * 255},
+    "link with a query": {"unsubscribe_url": "http://127.0.0.1:8000/u/a-b_c~d.e/?x=1&y=%20;z=:@!$'()*+/#f"},
+    "longest link": {"unsubscribe_url": "https://x.example/" + "a" * 882},
+    "no tags and no metadata": {"tags": (), "metadata": {}},
+    "metadata with a no-break space": {"metadata": {"key": "a\u00a0b"}},
+}
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_fit_value_arrives_as_it_is_at_one_recipient(settings, name):
+    email = replace(EMAIL, **FIT[name])
+    assert headers.problem(email) == ""
+
+    with SmtpServer() as server:
+        assert over_smtp(settings, server).send(email).kind is OutcomeKind.ACCEPTED
+    with PostmarkServer() as provider:
+        assert over_postmark(settings, provider).send(email).kind is OutcomeKind.ACCEPTED
+
+    [received] = server.messages
+    assert len(received.recipients) == 1
+    message = received.message
+    known = {"from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"}
+    assert {key.lower() for key in message} <= known | {"list-unsubscribe", "list-unsubscribe-post"}
+    assert [address.display_name for address in message["From"].addresses] == [email.from_name]
+    assert (message["Subject"] or "").strip() == email.subject
+    [posted] = provider.sent
+    assert {entry["Name"] for entry in posted["Headers"]} == {"List-Unsubscribe", "List-Unsubscribe-Post"}
+    assert "," not in posted["To"]
+    assert not {"Cc", "Bcc"} & set(posted)
