@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from django.utils.translation import gettext_lazy as _
 from oscar.defaults import *  # noqa: F403
 
 HERE = Path(__file__).resolve().parent
@@ -166,7 +167,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = "Lumen <hello@lumen.example>"
 
 OSCAR_SHOP_NAME = "Lumen"
-OSCAR_SHOP_TAGLINE = "Cameras and the light they need"
+OSCAR_SHOP_TAGLINE = _("Cameras and the light they need")
 OSCAR_HOMEPAGE = "/"
 OSCAR_DEFAULT_CURRENCY = "EUR"
 OSCAR_ALLOW_ANON_CHECKOUT = True

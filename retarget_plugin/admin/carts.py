@@ -16,7 +16,7 @@ from retarget_plugin.engine import explain
 from retarget_plugin.models import Cart, Decision
 
 from . import badges, people
-from .facts import FactAdmin, link, web_address
+from .facts import EMPTY, FactAdmin, link, moment, web_address
 from .money import amount
 
 
@@ -46,7 +46,7 @@ class DecisionView:
 class CartAdmin(FactAdmin):
     """Carts as last read from the shop."""
 
-    list_display = ("reference", "shop", "state_badge", "stage", "contact_masked", "total_shown", "touched_at", "abandoned_at")
+    list_display = ("reference", "shop", "state_badge", "stage", "contact_masked", "total_shown", "touched", "abandoned")
     list_filter = ("state", "stage", "shop", ("abandoned_at", admin.DateFieldListFilter))
     list_select_related = ("shop", "contact")
     search_fields = ("reference",)
@@ -64,25 +64,28 @@ class CartAdmin(FactAdmin):
         context["decisions"] = decisions(cart.decisions.all())
         return super().render_change_form(request, context, *args, **kwargs)
 
+    touched = moment("touched_at", _("last activity"))
+    abandoned = moment("abandoned_at", _("abandoned"))
+
     @admin.display(description=_("state"))
     def state_badge(self, cart: Cart) -> SafeString:
         return badges.state_badge(cart.state, cart.get_state_display())
 
-    @admin.display(description=_("contact"), empty_value="–")
-    def contact_masked(self, cart: Cart) -> str | None:
-        return cart.contact.masked if cart.contact else None
+    @admin.display(description=_("contact"))
+    def contact_masked(self, cart: Cart) -> str:
+        return cart.contact.masked if cart.contact else EMPTY
 
     @admin.display(description=_("contact"))
     def contact_link(self, cart: Cart) -> SafeString | str:
         return link(self.admin_site, cart.contact)
 
-    @admin.display(description=_("given by the shopper"), empty_value="–")
-    def claims(self, cart: Cart) -> str | None:
-        return ", ".join(filter(None, (people.masked(email=cart.email), people.masked(phone=cart.phone)))) or None
+    @admin.display(description=_("given by the shopper"))
+    def claims(self, cart: Cart) -> str:
+        return ", ".join(filter(None, (people.masked(email=cart.email), people.masked(phone=cart.phone)))) or EMPTY
 
     @admin.display(description=_("total"))
     def total_shown(self, cart: Cart) -> str:
-        return amount(cart.total, cart.currency) if cart.read_at else "–"
+        return amount(cart.total, cart.currency) if cart.read_at else EMPTY
 
     @admin.display(description=_("restored by"))
     def restored(self, cart: Cart) -> SafeString | str:

@@ -68,10 +68,10 @@ def _bar(x: float, width: float, value: int, top: int) -> Bar:
 
 
 def _rounded_up(value: int) -> int:
-    """The next of 4, 8, 20, 40, 80, 200 ...: half of it is a whole number too."""
+    """The next of 4, 8, 12, 20, 40, 80, 120, 200 ...: half of it is a whole number too."""
     unit = 1
     while True:
-        for top in (4 * unit, 8 * unit, 20 * unit):
+        for top in (4 * unit, 8 * unit, 12 * unit, 20 * unit):
             if value <= top:
                 return top
         unit *= 10

@@ -14,13 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from retarget_plugin.models import ConsentRecord, Suppression
 
 from . import badges, people
-from .facts import FactAdmin, link
+from .facts import EMPTY, FactAdmin, link, moment
 
 
 class ConsentRecordAdmin(FactAdmin):
     """Every grant and withdrawal as it was given. The proof (form, address of the sender) is personal data."""
 
-    list_display = ("at", "contact_masked", "state_badge", "purpose", "channel", "source", "wording_version", "shop")
+    list_display = ("given", "contact_masked", "state_badge", "purpose", "channel", "source")
     list_filter = ("state", "purpose", "channel", "shop", ("at", admin.DateFieldListFilter))
     list_select_related = ("shop", "contact")
     readonly_fields = ("contact_link", "state_badge", "proof_shown")
@@ -36,6 +36,8 @@ class ConsentRecordAdmin(FactAdmin):
             people.record_view(request, kwargs["obj"])
         return super().render_change_form(request, context, *args, **kwargs)
 
+    given = moment("at", _("at"))
+
     @admin.display(description=_("contact"))
     def contact_masked(self, record: ConsentRecord) -> str:
         return record.contact.masked
@@ -48,10 +50,10 @@ class ConsentRecordAdmin(FactAdmin):
     def state_badge(self, record: ConsentRecord) -> SafeString:
         return badges.state_badge(record.state, record.get_state_display())
 
-    @admin.display(description=_("proof"), empty_value="–")
-    def proof_shown(self, record: ConsentRecord) -> SafeString | None:
+    @admin.display(description=_("proof"))
+    def proof_shown(self, record: ConsentRecord) -> SafeString | str:
         if not record.proof:
-            return None
+            return EMPTY
         text = json.dumps(record.proof, ensure_ascii=False, indent=2, sort_keys=True)
         return format_html('<pre class="rt-data">{}</pre>', text)
 
@@ -59,10 +61,12 @@ class ConsentRecordAdmin(FactAdmin):
 class SuppressionAdmin(FactAdmin):
     """Addresses that must not be used, known by their keyed hash only: nobody can be read out of this list."""
 
-    list_display = ("at", "channel", "reason", "shop", "key_shown")
+    list_display = ("given", "channel", "reason", "shop", "key_shown")
     list_filter = ("channel", "reason", "shop", ("at", admin.DateFieldListFilter))
     list_select_related = ("shop",)
     fields = ("shop", "channel", "reason", "at", "key")
+
+    given = moment("at", _("at"))
 
     @admin.display(description=_("keyed hash of the address"))
     def key_shown(self, suppression: Suppression) -> str:

@@ -21,7 +21,7 @@ class ContactAdmin(FactAdmin):
     """Lists are masked for everybody; a person's page is for who may see personal data, and each look is recorded."""
 
     list_display = ("masked_shown", "shop", "locale", "country", "last_order_at", "created_at")
-    list_filter = ("shop", "country", ("last_order_at", admin.DateFieldListFilter))
+    list_filter = ("shop", ("last_order_at", admin.DateFieldListFilter))
     list_select_related = ("shop",)
     search_fields = ("email",)
     search_help_text = _("A complete e-mail address, phone number or customer id. Parts of one find nobody.")

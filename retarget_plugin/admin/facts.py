@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -11,11 +12,14 @@ from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from retarget_plugin.domain.contexts import clean_url
+from retarget_plugin.models import Shop
 
 STYLES = "retarget_plugin/admin.css"
 EMPTY = "–"
@@ -40,10 +44,17 @@ class BoundedPaginator(Paginator):
         return self.object_list[: self.bound + 1].count()
 
 
+class FoldedFilter(admin.ChoicesFieldListFilter):
+    """A filter with many choices: closed until one is chosen."""
+
+    template = "admin/retarget_plugin/filters/folded.html"
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):
     """Nothing is added, changed or deleted here; who may look is Django's view permission."""
 
     actions = None
+    empty_value_display = EMPTY
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
@@ -52,6 +63,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": [STYLES]}
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+        """Where there is one shop, no list says which."""
+        columns = super().get_list_display(request)
+        return columns if _has_many_shops(request) else [name for name in columns if name != "shop"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -86,6 +102,24 @@ class FactAdmin(ReadOnlyAdmin):
             return queryset, False
         found = (Q((field, term)) for field in self.search_fields)
         return queryset.filter(reduce(or_, found)), False
+
+
+def _has_many_shops(request: HttpRequest) -> bool:
+    """Asked several times while one list is made, and looked up once."""
+    if not hasattr(request, "retarget_has_many_shops"):
+        request.retarget_has_many_shops = Shop.objects.order_by()[:2].count() > 1
+    return request.retarget_has_many_shops
+
+
+def moment(field: str, description: Any) -> Callable[[Any, Any], str]:
+    """A column for the moment in `field`, short enough for a list of many columns."""
+
+    @admin.display(description=description)
+    def shown(screen: Any, row: Any) -> str:
+        at = getattr(row, field)
+        return date_format(localtime(at), "SHORT_DATETIME_FORMAT") if at else EMPTY
+
+    return shown
 
 
 def link(site: admin.AdminSite, row: Any, text: Any = None) -> SafeString | str:

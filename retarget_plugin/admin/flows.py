@@ -96,7 +96,7 @@ class FlowChangeList(ChangeList):
 class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     """Flows are shown and switched; what they do changes by publishing another version."""
 
-    list_display = ("name", "shop", "state_badge", "entered", "sent", "clicked", "recovered", "revenue")
+    list_display = ("name", "shop", "state_badge", "entered", "sent", "recovered", "revenue")
     list_filter = ("shop", "state")
     list_select_related = ("shop", "version")
     ordering = ("shop__name", "name", "pk")
@@ -239,17 +239,13 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     def state_badge(self, flow: Flow) -> SafeString:
         return badges.state_badge(flow.state, flow.get_state_display())
 
-    @admin.display(description=gettext_lazy("entered, 30 days"))
+    @admin.display(description=gettext_lazy("entered"))
     def entered(self, flow: Any) -> int:
         return flow.line.entered
 
     @admin.display(description=gettext_lazy("sent"))
     def sent(self, flow: Any) -> int:
         return flow.line.sent
-
-    @admin.display(description=gettext_lazy("clicked"))
-    def clicked(self, flow: Any) -> int:
-        return flow.line.clicked
 
     @admin.display(description=gettext_lazy("recovered"))
     def recovered(self, flow: Any) -> int:

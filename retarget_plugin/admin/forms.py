@@ -50,7 +50,7 @@ class ShopForm(forms.ModelForm):
                 self.fields[name].widget = SuggestInput(values, attrs=self.fields[name].widget.attrs)
         for name in ("email_from", "email_until", "sms_from", "sms_until"):
             if name in self.fields:
-                self.fields[name].widget = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+                self.fields[name].widget = forms.TimeInput(attrs={"type": "time", "class": "rt-time"}, format="%H:%M")
 
     def clean_time_zone(self) -> str:
         name = self.cleaned_data["time_zone"].strip()

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.models import Click, Link
 
-from .facts import FactAdmin, link
+from .facts import FactAdmin, link, moment
 
 # Long enough to be a signed token: who holds one may open the cart it speaks of.
 _TOKEN = re.compile(r"[^/]{20,}")
@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[^/]{20,}")
 class LinkAdmin(FactAdmin):
     """Short links. Where a destination carries a token, the token is left out: it opens somebody's cart."""
 
-    list_display = ("code", "shop", "message_link", "destination_shown", "humans", "machines", "created_at", "expires_at")
+    list_display = ("code", "message_link", "destination_shown", "humans", "machines", "created", "expires")
     list_filter = ("shop", ("created_at", admin.DateFieldListFilter))
     list_select_related = ("shop", "message")
     search_fields = ("code",)
@@ -34,6 +34,9 @@ class LinkAdmin(FactAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Link]:
         clicks = Click.objects.filter(link=OuterRef("pk")).order_by().values("link")
         return super().get_queryset(request).annotate(human_count=_counted(clicks, True), machine_count=_counted(clicks, False))
+
+    created = moment("created_at", _("created"))
+    expires = moment("expires_at", _("expires"))
 
     @admin.display(description=_("message"))
     def message_link(self, row: Link) -> SafeString | str:

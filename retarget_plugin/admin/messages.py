@@ -27,7 +27,7 @@ from retarget_plugin.models import Attempt, Message, MessageBody, Shop
 from . import badges, people, previews
 from .buttons import Button, ButtonsMixin
 from .carts import decisions
-from .facts import FactAdmin, link
+from .facts import EMPTY, FactAdmin, FoldedFilter, link, moment
 
 PARKED = (MessageState.PARKED, MessageState.QUARANTINED)
 WAITING = (MessageState.SCHEDULED, *PARKED)
@@ -77,19 +77,8 @@ class AttemptView:
 class MessageAdmin(ButtonsMixin, FactAdmin):
     """Every intended send, with its state and the reason in words."""
 
-    list_display = (
-        "name",
-        "state_badge",
-        "reason_words",
-        "channel",
-        "contact_masked",
-        "flow_name",
-        "shop",
-        "due_at",
-        "sent_at",
-        "clicked_at",
-    )
-    list_filter = ("state", "channel", "shop", ("created_at", admin.DateFieldListFilter), "reason")
+    list_display = ("name", "state_and_reason", "channel", "contact_masked", "due", "sent", "clicked")
+    list_filter = ("state", "channel", "shop", ("created_at", admin.DateFieldListFilter), ("reason", FoldedFilter))
     list_select_related = ("shop", "contact", "run__flow")
     search_fields = ("gateway_id",)
     search_help_text = gettext_lazy("The message's id at the provider, in full.")
@@ -103,11 +92,12 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
         when = ("created_at", "due_at", "not_after", "sent_at", "delivered_at", "opened_at", "clicked_at")
         after = ("bounced_at", "complained_at", "unsubscribed_at")
         provider = ("gateway", "gateway_id", "attempts_made", "segments", "cost", "cost_currency", "key")
+        is_unknown = obj is not None and obj.state == MessageState.UNKNOWN
         happened = [name for name in after if obj is None or getattr(obj, name)]
         return (
             (None, {"fields": what}),
             (_("When"), {"fields": [*when, *happened]}),
-            (_("At the provider"), {"classes": ("collapse",), "fields": provider}),
+            (_("At the provider"), {"classes": () if is_unknown else ("collapse",), "fields": provider}),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -195,6 +185,10 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
 
     # -- columns -------------------------------------------------------------------------------------------------
 
+    due = moment("due_at", gettext_lazy("due"))
+    sent = moment("sent_at", gettext_lazy("sent"))
+    clicked = moment("clicked_at", gettext_lazy("clicked"))
+
     @admin.display(description=gettext_lazy("message"))
     def name(self, message: Message) -> str:
         return f"#{message.pk} {message.step}"
@@ -203,9 +197,15 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
     def state_badge(self, message: Message) -> SafeString:
         return badges.state_badge(message.state, message.get_state_display())
 
-    @admin.display(description=gettext_lazy("reason"), empty_value="–")
-    def reason_words(self, message: Message) -> str | None:
-        return str(message.get_reason_display()) if message.reason else None
+    @admin.display(description=gettext_lazy("state and reason"))
+    def state_and_reason(self, message: Message) -> SafeString:
+        if not message.reason:
+            return self.state_badge(message)
+        return format_html('{} <span class="rt-reason">{}</span>', self.state_badge(message), message.get_reason_display())
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason_words(self, message: Message) -> str:
+        return str(message.get_reason_display()) if message.reason else EMPTY
 
     @admin.display(description=gettext_lazy("contact"))
     def contact_masked(self, message: Message) -> str:
@@ -214,10 +214,6 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
     @admin.display(description=gettext_lazy("contact"))
     def contact_link(self, message: Message) -> SafeString | str:
         return link(self.admin_site, message.contact)
-
-    @admin.display(description=gettext_lazy("flow"), empty_value="–")
-    def flow_name(self, message: Message) -> str | None:
-        return message.run.flow.name if message.run else None
 
     @admin.display(description=gettext_lazy("flow"))
     def flow_link(self, message: Message) -> SafeString | str:

@@ -14,7 +14,7 @@ from retarget_plugin.models import Order
 
 from . import badges, people
 from .carts import lines
-from .facts import FactAdmin, link
+from .facts import EMPTY, FactAdmin, link, moment
 from .money import amount
 
 
@@ -36,7 +36,7 @@ class RecoveredFilter(admin.SimpleListFilter):
 class OrderAdmin(FactAdmin):
     """Orders as the shop told them."""
 
-    list_display = ("__str__", "shop", "state_badge", "contact_masked", "total_shown", "placed_at", "credited")
+    list_display = ("__str__", "shop", "state_badge", "contact_masked", "total_shown", "placed", "credited")
     list_filter = (RecoveredFilter, "shop", ("placed_at", admin.DateFieldListFilter))
     list_select_related = ("shop", "contact", "credited_message")
     search_fields = ("number", "reference")
@@ -53,6 +53,8 @@ class OrderAdmin(FactAdmin):
         context["total"] = amount(order.total, order.currency)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    placed = moment("placed_at", _("placed"))
+
     @admin.display(description=_("state"))
     def state_badge(self, order: Order) -> SafeString:
         if order.cancelled_at:
@@ -61,17 +63,17 @@ class OrderAdmin(FactAdmin):
             return badges.badge(_("Not read yet"), badges.BUSY)
         return badges.badge(_("Paid"), badges.GOOD) if order.is_paid else badges.badge(_("Not paid yet"), badges.WARN)
 
-    @admin.display(description=_("contact"), empty_value="–")
-    def contact_masked(self, order: Order) -> str | None:
-        return order.contact.masked if order.contact else None
+    @admin.display(description=_("contact"))
+    def contact_masked(self, order: Order) -> str:
+        return order.contact.masked if order.contact else EMPTY
 
     @admin.display(description=_("contact"))
     def contact_link(self, order: Order) -> SafeString | str:
         return link(self.admin_site, order.contact)
 
-    @admin.display(description=_("given by the buyer"), empty_value="–")
-    def given(self, order: Order) -> str | None:
-        return ", ".join(filter(None, (people.masked(email=order.email), people.masked(phone=order.phone)))) or None
+    @admin.display(description=_("given by the buyer"))
+    def given(self, order: Order) -> str:
+        return ", ".join(filter(None, (people.masked(email=order.email), people.masked(phone=order.phone)))) or EMPTY
 
     @admin.display(description=_("cart"))
     def cart_link(self, order: Order) -> SafeString | str:
@@ -79,11 +81,11 @@ class OrderAdmin(FactAdmin):
 
     @admin.display(description=_("total"))
     def total_shown(self, order: Order) -> str:
-        return amount(order.total, order.currency) if order.read_at else "–"
+        return amount(order.total, order.currency) if order.read_at else EMPTY
 
-    @admin.display(description=_("coupon codes"), empty_value="–")
-    def coupons(self, order: Order) -> str | None:
-        return ", ".join(map(str, order.coupon_codes)) or None
+    @admin.display(description=_("coupon codes"))
+    def coupons(self, order: Order) -> str:
+        return ", ".join(map(str, order.coupon_codes)) or EMPTY
 
     @admin.display(description=_("recovered by"))
     def credited(self, order: Order) -> SafeString | str:

@@ -111,7 +111,7 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
     form = ShopForm
     formfield_overrides = {URLField: {"assume_scheme": "https", "widget": AdminURLFieldWidget}}
     fieldsets = FIELDSETS
-    list_display = ("name", "state", "flows_on", "country", "currency", "time_zone", "storefront", "report")
+    list_display = ("name", "state", "report", "flows_on", "country", "currency", "storefront")
     search_fields = ("name", "base_url")
     ordering = ("name", "pk")
 

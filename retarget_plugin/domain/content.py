@@ -1,4 +1,4 @@
-"""Authored messages become compiled ones when a flow is published; compiled ones become mails and texts when they are sent."""
+"""Authored messages, compiled when a flow is published; compiled ones, made into mails and texts when they are sent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,10 @@ from .words import words
 EMAIL_PARTS = {"subject": "*", "preheader": "", "heading": "", "body": "*", "button": ""}
 SMS_PARTS = {"text": "*"}
 
-_MJML_TAGS = frozenset(
-    (
-        "mjml mj-head mj-body mj-attributes mj-all mj-class mj-breakpoint mj-font mj-html-attributes mj-selector"
-        " mj-html-attribute mj-preview mj-style mj-title mj-accordion mj-accordion-element mj-accordion-title"
-        " mj-accordion-text mj-button mj-carousel mj-carousel-image mj-column mj-divider mj-group mj-hero mj-image"
-        " mj-navbar mj-navbar-link mj-raw mj-section mj-social mj-social-element mj-spacer mj-table mj-text mj-wrapper"
-    ).split()
+_MJML_TAGS = re.compile(
+    "mjml|mj-(head|body|attributes|all|class|breakpoint|font|html-attributes|selector|html-attribute|preview|style"
+    "|title|accordion|accordion-element|accordion-title|accordion-text|button|carousel|carousel-image|column|divider"
+    "|group|hero|image|navbar|navbar-link|raw|section|social|social-element|spacer|table|text|wrapper)"
 )
 _FORBIDDEN_TAGS = frozenset({"mj-include", "script", "iframe", "object", "embed", "form", "base"})
 _POSITION = re.compile(r"\s*in root template(?: at position (\d+):\d+)?")
@@ -56,11 +53,11 @@ class UnknownPart:
 
 
 def compile_messages(messages: Mapping[str, Any], layouts: Mapping[str, str]) -> dict[str, Any]:
-    """{message key: compiled message}, ready to be kept as JSON in a flow version and read by `render_email` and `render_sms`.
+    """{message key: compiled message}: JSON for a flow version, read back by `render_email` and `render_sms`.
 
-    A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}}, for e-mail with "layout",
-    "html" and "text" beside them: the frame is the same in every language. `layouts`: file name -> source, in pairs such
-    as cart.mjml (MJML holding Liquid, loops inside mj-raw, mj-table or mj-text) and cart.txt (Liquid).
+    A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}}, for e-mail with
+    "layout", "html" and "text" beside them: the frame is the same in every language. `layouts`: file name -> source,
+    in pairs such as cart.mjml (MJML holding Liquid, loops inside mj-raw, mj-table or mj-text) and cart.txt (Liquid).
     Raises TemplateError whose part names message, language and part ("reminder/fr/subject"), with line and column.
     """
     names = [name.removesuffix(".mjml") for name in layouts if name.endswith(".mjml")]
@@ -68,7 +65,9 @@ def compile_messages(messages: Mapping[str, Any], layouts: Mapping[str, str]) ->
     return {key: _compile_message(key, message, frames) for key, message in messages.items()}
 
 
-def render_email(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> RenderedEmail:
+def render_email(
+    compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = ""
+) -> RenderedEmail:
     """One mail. Raises TemplateError naming `part` and what is wrong or missing; never half a mail."""
     written = compiled["languages"][language]
     filled = _fill(written, context, f"{part}/{language}")
@@ -114,7 +113,9 @@ def _compile_message(key: str, message: Mapping[str, Any], frames: Mapping[str, 
     if not written:
         raise TemplateError("is written in no language", part=key)
     known = EMAIL_PARTS if is_email else SMS_PARTS
-    languages = {language: _compile_parts(parts, known, language, f"{key}/{language}") for language, parts in written.items()}
+    languages = {
+        language: _compile_parts(parts, known, language, f"{key}/{language}") for language, parts in written.items()
+    }
     compiled: dict[str, Any] = {"channel": str(message["channel"]), "languages": languages}
     if is_email:
         layout = message.get("layout", "cart")
@@ -195,7 +196,7 @@ def _compile_mjml(source: str, part: str) -> str:
     tags.feed(source)
     tags.close()
     for tag, (line, column) in tags.found:
-        if tag in _FORBIDDEN_TAGS or (tag.startswith("mj") and tag not in _MJML_TAGS):
+        if tag in _FORBIDDEN_TAGS or (tag.startswith("mj") and not _MJML_TAGS.fullmatch(tag)):
             raise TemplateError(f"<{tag}> is not allowed here", line=line, column=column + 1, part=part)
     try:
         # No fonts: the compiler would add links to a font service, and every reader's address would go there.

@@ -1,4 +1,4 @@
-"""What a message may say, as plain data: a shop's, a shopper's and a host's words, cleaned and in the reader's language."""
+"""What a message may say, as plain data: the words of shop, shopper and host, cleaned and in the reader's language."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur"
 _MONEY_LIMIT = Decimal(10) ** 12
 # Liquid's opening marks. The engine would print them as they are; nobody should read them in a mail.
 _LIQUID_MARK = re.compile(r"\{(?=[{%])")
+_URL = re.compile(r"""[^\s"'<>{}\\^`|\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]+""")
 _SPACES = re.compile(r"\s+")
 # What a name never holds, and what people who use a shop as a cannon put there: addresses, numbers, links.
 _NO_NAME = re.compile(r"[/@\d<>{}\[\]\\|=*#$%^~]|www\.|\.[a-z]{2,}", re.IGNORECASE)
@@ -40,7 +41,8 @@ def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
     if value is None:
         return None
     text = str.__str__(str(value))[: limit * 8]
-    text = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_unprintable(char))
+    if not text.isprintable():
+        text = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_unprintable(char))
     text = _SPACES.sub(" ", _LIQUID_MARK.sub("", text)).strip()
     if len(text) > limit:
         text = f"{text[: limit - 1].rstrip(' ,;:-–—')}…"
@@ -61,7 +63,7 @@ def clean_name(value: object) -> str | None:
 def clean_url(value: object) -> str | None:
     """An absolute http or https address, or None: no script, no data, no user and password, no blanks."""
     text = str.__str__(str(value or ""))
-    if not text or len(text) > URL_LIMIT or any(char.isspace() or _is_unprintable(char) or char in "\"'<>{}\\" for char in text):
+    if not text or len(text) > URL_LIMIT or not _URL.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)
@@ -75,11 +77,11 @@ def match_language(wanted: str, available: Collection[str]) -> str | None:
     """The one of `available` that a reader of `wanted` gets: fr-CA -> fr-ca, else fr; None when there is none."""
     by_key = {_key(language): language for language in available}
     key = _key(wanted)
-    return by_key.get(key) or by_key.get(key.partition("-")[0])
+    return by_key.get(key) or by_key.get(_family(wanted))
 
 
 def choose_language(locales: Sequence[str], available: Collection[str]) -> str:
-    """The language to write in: that of the first locale known, else English, else the shop's (the last one), else any."""
+    """The language to write in: that of the first locale known, else English, else that of the last one, else any."""
     known = [locale for locale in locales if locale]
     candidates = [*known[:1], FALLBACK_LANGUAGE, *known[-1:]]
     for candidate in candidates:
@@ -91,25 +93,25 @@ def choose_language(locales: Sequence[str], available: Collection[str]) -> str:
 
 def choose_locale(locales: Sequence[str], language: str) -> str:
     """The locale to write numbers in: the first one of this language with its region (fr-CA), else the language."""
-    return next((locale for locale in locales if locale and _key(locale).split("-")[0] == _key(language).split("-")[0]), language)
+    family = _family(language)
+    return next((locale for locale in locales if locale and _family(locale) == family), language)
 
 
 def direction(language: str) -> dict[str, str]:
     """{"direction": "ltr", "start": "left", "end": "right"}, or the other way round, as HTML and CSS want it."""
-    if _key(language).partition("-")[0] in _RIGHT_TO_LEFT:
+    if _family(language) in _RIGHT_TO_LEFT:
         return {"direction": "rtl", "start": "right", "end": "left"}
     return {"direction": "ltr", "start": "left", "end": "right"}
 
 
 def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] | None:
-    """{"amount": 9.9, "cents": 990, "text": "9,90 €"}, or None without an amount. `cents` are the currency's minor units.
+    """{"amount": 9.9, "cents": 990, "text": "9,90 €"}, or None without an amount. `cents`: the currency's minor units.
 
     Never a Decimal: Liquid's arithmetic takes it for 0. Raises TemplateError for what is no price.
     """
     if amount is None:
         return None
-    if not amount.is_finite() or abs(amount) >= _MONEY_LIMIT:
-        raise TemplateError("a price of the cart is not a number that can be shown")
+    _check_amount(amount)
     from babel.numbers import format_currency, get_currency_precision
 
     return {
@@ -120,7 +122,7 @@ def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] 
 
 
 def coupon_context(code: str, *, percent: Decimal, expires_at: datetime, locale: str) -> dict[str, Any]:
-    """{"code", "text": "5 %", "expires": "12 décembre 2026"}. `percent`: 5 means 5 %; `expires_at` in the reader's zone."""
+    """{"code", "text": "5 %", "expires": "12 décembre 2026"}. `percent`: 5 is 5 %; `expires_at` in their zone."""
     from babel.dates import format_date
     from babel.numbers import format_percent
 
@@ -140,7 +142,10 @@ def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[st
     """
     currency = cart.currency or currency
     items = [item for item in cart.items if item.is_available and item.quantity > 0 and clean_text(item.title)]
-    total = cart.amount if len(items) == len(cart.items) else sum((item.unit_price * item.quantity for item in items), Decimal())
+    for item in items:
+        _check_amount(item.unit_price)
+    is_whole = len(items) == len(cart.items)
+    total = cart.amount if is_whole else sum((item.unit_price * item.quantity for item in items), Decimal())
     lines = [_line(item, currency, locale) for item in items[:LINES_SHOWN]]
     return {
         "url": url,
@@ -155,12 +160,18 @@ def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[st
     }
 
 
+def _check_amount(amount: Decimal) -> None:
+    # copy_abs and compare round nothing, so that they cannot overflow either.
+    if not amount.is_finite() or amount.copy_abs() >= _MONEY_LIMIT:
+        raise TemplateError("a price of the cart is not a number that can be shown")
+
+
 @functools.lru_cache(maxsize=64)
 def _known_locale(locale: str) -> str:
     """The identifier Babel has data for: that of `locale`, else of its language, else English."""
     from babel.core import Locale, UnknownLocaleError
 
-    for candidate in (_key(locale), _key(locale).partition("-")[0]):
+    for candidate in (_key(locale), _family(locale)):
         try:
             return str(Locale.parse(candidate, sep="-"))
         except (ValueError, UnknownLocaleError):
@@ -182,7 +193,9 @@ def _line(item: Item, currency: str, locale: str) -> dict[str, Any]:
 
 def _short_title(title: str) -> str | None:
     """A title for a text message: no symbol that would double its price, cut between words."""
-    plain = "".join(char for char in clean_text(title) or "" if unicodedata.category(char) not in ("So", "Sk", "Mn", "Cs"))
+    letters = clean_text(title) or ""
+    plain = "".join(char for char in letters if unicodedata.category(char) not in ("So", "Sk", "Cf"))
+    plain = plain.replace("\ufe0f", "")
     plain = _SPACES.sub(" ", plain).strip()
     if len(plain) > SHORT_TITLE_LIMIT:
         cut = plain[: SHORT_TITLE_LIMIT - 2]
@@ -196,6 +209,10 @@ def _is_unprintable(char: str) -> bool:
         return False
     # Cc control, Cf format (direction marks, zero-width), Cs lone surrogate, Co private, Cn unassigned, Zl/Zp breaks.
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _family(locale: str) -> str:
+    return _key(locale).partition("-")[0]
 
 
 def _key(locale: str) -> str:

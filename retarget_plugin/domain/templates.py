@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from retarget_plugin.exceptions import TemplateError
 
@@ -31,11 +31,17 @@ FILTER_BUDGET = 3_000_000
 OUTPUT_LIMIT = 200_000
 
 # Reach other templates, keep counters, or print a value past the check that no hole is printed.
-_TAGS_TAKEN_OUT = ("include", "render", "tablerow", "increment", "decrement", "doc", "cycle", "echo", "liquid", "ifchanged")
+_TAGS_TAKEN_OUT = (
+    *("include", "render", "tablerow", "increment", "decrement"),
+    *("doc", "cycle", "echo", "liquid", "ifchanged"),
+)
 # Turn text into markup that is not escaped again, or search with a pattern whose time grows with the square.
 _FILTERS_TAKEN_OUT = ("safe", "base64_decode", "base64_url_safe_decode", "strip_html", "escapejs")
 _LIST_FILTERS = frozenset(
-    "compact concat find find_index first has join last map reject reverse size sort sort_natural sum uniq where default".split()
+    {
+        *("compact", "concat", "default", "find", "find_index", "first", "has", "join", "last", "map"),
+        *("reject", "reverse", "size", "sort", "sort_natural", "sum", "uniq", "where"),
+    }
 )
 _KNOWS_MISSING = frozenset({"default", "size"})
 _LIST_WORDS = frozenset({"size", "first", "last"})
@@ -44,6 +50,10 @@ _MARK = re.compile(r"\{\{|\{%|\}\}|%\}")
 _LONG_GAP = re.compile(r"\s{50}")
 _CLOSING = {"{{": "}}", "{%": "%}"}
 _LONG_WIDTH = re.compile(r"%[^%a-zA-Z]*\d{2}")
+
+_TAKES_GROUPS = frozenset({"concat", "default"})
+_GROUPS = (dict, list, tuple, range)
+_PRINTABLE = (str, int, float, datetime)
 
 _left: ContextVar[list[int]] = ContextVar("retarget_plugin_filter_budget")
 
@@ -125,44 +135,44 @@ def one_line(text: str, limit: int = 200) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _parsed(source: str, is_html: bool) -> BoundTemplate:
+    if len(source) > SOURCE_LIMIT:
+        raise TemplateError(f"longer than {SOURCE_LIMIT:,} characters")
+    _check_tags(source)
     template = _environment(is_html).from_string(source)
-    template.matter = {"loops": max(1, min(LOOP_LIMIT, WORK_LIMIT // max(len(source), 1)))}
+    template.matter = {"loops": min(LOOP_LIMIT, WORK_LIMIT // max(len(source), 1))}
     return template
 
 
 def _parse(source: str, is_html: bool, part: str) -> BoundTemplate:
-    if len(source) > SOURCE_LIMIT:
-        raise TemplateError(f"longer than {SOURCE_LIMIT:,} characters", part=part)
-    _check_tags(source, part)
     try:
         return _parsed(source, is_html)
     except Exception as error:  # see render()
         raise _template_error(error, part) from error
 
 
-def _check_tags(source: str, part: str) -> None:
+def _check_tags(source: str) -> None:
     """Refuse in one pass what the engine's patterns take minutes over: unclosed, endless, or raw tags."""
     opened: re.Match[str] | None = None
     for mark in _MARK.finditer(source):
         if mark.group() in ("{{", "{%"):
             if opened:
-                raise _misplaced(source, opened, "is not closed", part)
+                raise _misplaced(source, opened, "is not closed")
             opened = mark
         elif opened and mark.group() == _CLOSING[opened.group()]:
             inner = source[opened.end() : mark.start()]
             if len(inner) > TAG_LIMIT or _LONG_GAP.search(inner):
-                raise _misplaced(source, opened, "is too long", part)
+                raise _misplaced(source, opened, "is too long")
             if inner.strip("- \t\r\n") in ("raw", "doc"):
-                raise _misplaced(source, opened, "may not be raw", part)
+                raise _misplaced(source, opened, "may not be raw")
             opened = None
     if opened:
-        raise _misplaced(source, opened, "is not closed", part)
+        raise _misplaced(source, opened, "is not closed")
 
 
-def _misplaced(source: str, mark: re.Match[str], problem: str, part: str) -> TemplateError:
+def _misplaced(source: str, mark: re.Match[str], problem: str) -> TemplateError:
     before = source[: mark.start()]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return TemplateError(f"{mark.group()} {problem}", line=line, column=column, part=part)
+    return TemplateError(f"{mark.group()} {problem}", line=line, column=column)
 
 
 @functools.cache
@@ -177,7 +187,7 @@ def _environment(is_html: bool) -> Environment:
         def raise_for_loop_limit(self, length: int = 1) -> None:
             for loop in self.loops:
                 length *= max(loop.length, 1)
-            if length > self.template.matter["loops"]:
+            if length > cast(int, self.template.matter["loops"]):
                 raise LoopIterationLimitError("too many turns of a loop", token=None)
 
     class BoundedTemplate(liquid.BoundTemplate):
@@ -212,14 +222,14 @@ def _environment(is_html: bool) -> Environment:
 
 def _printable(value: Any, expression: Any) -> Any:
     """What `{{ expression }}` may print. A hole is an error unless the author gave a default, even an empty one."""
-    if _is_missing(value) or (isinstance(value, str) and not value.strip()) or value == []:
+    if isinstance(value, str) and value:
+        return value
+    if _is_missing(value) or value in ("", []):
         if any(given.name == "default" for given in getattr(expression, "filters", None) or ()):
             return ""
-        if isinstance(value, str) and value:
-            return value
         raise _refused(f"{_short(expression)} is missing here; give it a default, or ask {{% if %}} first")
     for item in value if isinstance(value, list) else [value]:
-        if not isinstance(item, str | int | float | datetime):
+        if not isinstance(item, _PRINTABLE):
             raise _refused(f"{_short(expression)} is a group of values; name the one to print")
     return value
 
@@ -233,7 +243,8 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return None
         for argument in (value, *arguments):
             _spend(name, argument)
-        if name not in _LIST_FILTERS and isinstance(value, dict | list | tuple | range):
+        single = arguments if name in _LIST_FILTERS else (value, *arguments)
+        if name not in _TAKES_GROUPS and any(isinstance(argument, _GROUPS) for argument in single):
             raise _refused(f"{name}: needs a text or a number")
         if name == "join" and not all(isinstance(item, str | int | float) for item in _items(value)):
             raise _refused("join: needs a list of texts or numbers")
@@ -252,7 +263,7 @@ def _spend(name: str, value: Any, *, size: int = 0) -> None:
     """Take the size of `value` from the rendering's budget; refuse what is too large by itself."""
     if isinstance(value, str):
         size, limit = len(value), STRING_LIMIT
-    elif isinstance(value, list | tuple | range | dict):
+    elif isinstance(value, _GROUPS):
         size, limit = len(value), LIST_LIMIT
     elif isinstance(value, int | float) and not abs(value) <= NUMBER_LIMIT:
         raise _refused(f"{name}: number too large")
@@ -300,6 +311,8 @@ def _refused(message: str) -> LiquidError:
 
 
 def _template_error(error: Exception, part: str) -> TemplateError:
+    if isinstance(error, TemplateError):
+        return TemplateError(str(error.args[0]), line=error.line, column=error.column, part=part)
     place = error.context() if hasattr(error, "context") else None
     line, column = (place[0], place[1] + 1) if place else (0, 0)
     message = str(getattr(error, "message", None) or error) or type(error).__name__

@@ -106,14 +106,15 @@ def preview(
     language: str = contexts.FALLBACK_LANGUAGE,
     now: datetime,
 ) -> Composed:
-    """A message as `contact`, or a made-up shopper, would get it about a believable cart. Writes nothing, links nowhere.
+    """A message as `contact`, or a made-up shopper, would get it about a believable cart. Writes nothing.
 
     Raises TemplateError as `compose` does, also when the version has no such message.
     """
     compiled = version.content.get(message_key)
     if compiled is None:
         raise TemplateError("there is no such message", part=message_key)
-    chosen = contexts.match_language(language, compiled["languages"]) or contexts.choose_language([language], compiled["languages"])
+    chosen = contexts.choose_language([language], compiled["languages"])
+    written = compiled["languages"][chosen]
     locale = contexts.choose_locale([contact.locale if contact else "", shop.locale], chosen)
     origin = (conf.settings.SHORT_URL or conf.settings.PUBLIC_URL or shop.base_url).rstrip("/")
     short_url = f"{origin}{reverse('retarget_plugin:short_link', args=[PREVIEW_CODE])}"
@@ -128,7 +129,7 @@ def preview(
         cart=_sample_cart(shop, chosen),
         cart_url=short_url,
         unsubscribe_url=short_url,
-        stop=_stop_mention(shop, compiled["languages"][chosen]) or f"{compiled['languages'][chosen]['words']['stop_link']} {short_url}",
+        stop=_stop_mention(shop, written) or f"{written['words']['stop_link']} {short_url}",
         coupon=_sample_coupon(locale, now=now) if content.mentions(compiled, "coupon", language=chosen) else None,
     )
     is_sms = compiled["channel"] == Channel.SMS
@@ -206,7 +207,8 @@ def _stop(message: Message, written: Mapping[str, Any], unsubscribe_url: str, *,
     mention = _stop_mention(message.shop, written)
     if mention is not None:
         return mention
-    return f"{written['words']['stop_link']} {links.shorten(unsubscribe_url, shop=message.shop, message=message, now=now)}"
+    short_url = links.shorten(unsubscribe_url, shop=message.shop, message=message, now=now)
+    return f"{written['words']['stop_link']} {short_url}"
 
 
 def _stop_mention(shop: Shop, written: Mapping[str, Any]) -> str | None:
@@ -252,7 +254,9 @@ def _compose(letter: _Letter, *, to: str, message_id: str, idempotency_key: str,
     )
 
 
-def _compose_sms(letter: _Letter, context: dict[str, Any], *, to: str, message_id: str, idempotency_key: str) -> Composed:
+def _compose_sms(
+    letter: _Letter, context: dict[str, Any], *, to: str, message_id: str, idempotency_key: str
+) -> Composed:
     written = content.render_sms(letter.compiled, language=letter.language, context=context, part=letter.key)
     text = sms.transliterate(written)
     measured = sms.measure(text)
@@ -262,11 +266,13 @@ def _compose_sms(letter: _Letter, context: dict[str, Any], *, to: str, message_i
     outgoing = OutgoingSms(
         message_id=message_id, idempotency_key=idempotency_key, to=to, text=text, sender=letter.shop.sms_sender
     )
-    return Composed(outgoing=outgoing, subject="", html="", text=text, language=letter.language, segments=measured.segments)
+    return Composed(
+        outgoing=outgoing, subject="", html="", text=text, language=letter.language, segments=measured.segments
+    )
 
 
 def _context(letter: _Letter) -> dict[str, Any]:
-    """Plain data only: dict, list, str, int, float, bool, None. What is empty is None, so that no text is built on it."""
+    """Plain data: dict, list, str, int, float, bool, None. What is empty is None, so that no text is built on it."""
     shop = letter.shop
     context: dict[str, Any] = {
         "language": letter.language,
@@ -293,7 +299,9 @@ def _context(letter: _Letter) -> dict[str, Any]:
         "cart": None,
     }
     if letter.cart is not None:
-        context["cart"] = contexts.cart_context(letter.cart, url=letter.cart_url, currency=shop.currency, locale=letter.locale)
+        context["cart"] = contexts.cart_context(
+            letter.cart, url=letter.cart_url, currency=shop.currency, locale=letter.locale
+        )
         if not context["cart"]["lines"]:
             raise TemplateError("nothing in the cart can be bought any more", part=letter.key)
     return context

@@ -1,4 +1,7 @@
-"""Floor 2: rows and querysets. A method touches its own row only; what follows from it is the engine's."""
+"""Floor 2: rows and querysets. A method touches its own row only; what follows from it is the engine's.
+
+A foreign key whose column leads another index of its table has none of its own: every index is paid at every write.
+"""
 
 from .carts import Cart
 from .consent import Consent, ConsentRecord, Suppression

@@ -65,7 +65,9 @@ class CartQuerySet(models.QuerySet["Cart"]):
 
     def idle(self, shop: Shop, *, now: datetime) -> CartQuerySet:
         """Active carts of `shop` that nobody touched for the shop's time, longest first."""
-        return self.filter(shop=shop, state=CartState.ACTIVE, touched_at__lte=now - shop.abandoned_after).order_by("touched_at")
+        return self.filter(shop=shop, state=CartState.ACTIVE, touched_at__lte=now - shop.abandoned_after).order_by(
+            "touched_at"
+        )
 
 
 class Cart(models.Model):
@@ -75,7 +77,9 @@ class Cart(models.Model):
     `restored_by` is the message whose link rebuilt this cart in another browser.
     """
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="carts", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="carts", verbose_name=_("shop")
+    )
     reference = models.CharField(_("id in the shop"), max_length=120)
     state = models.CharField(_("state"), max_length=12, choices=choices.cart_states, default=CartState.ACTIVE)
     stage = models.CharField(_("stage"), max_length=12, choices=choices.stages, default=Stage.CART)
@@ -85,7 +89,13 @@ class Cart(models.Model):
     phone = models.CharField(_("phone given"), max_length=32, blank=True)
     external_id = models.CharField(_("customer id in the shop"), max_length=120, blank=True)
     contact = models.ForeignKey(
-        Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="carts", verbose_name=_("contact")
+        Contact,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="carts",
+        verbose_name=_("contact"),
     )
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     total = models.DecimalField(_("total"), max_digits=14, decimal_places=2, default=0)
@@ -94,7 +104,12 @@ class Cart(models.Model):
     abandoned_at = models.DateTimeField(_("abandoned"), null=True, blank=True)
     ordered_at = models.DateTimeField(_("ordered"), null=True, blank=True)
     restored_by = models.ForeignKey(
-        "Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="restored_carts", verbose_name=_("restored by")
+        "Message",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="restored_carts",
+        verbose_name=_("restored by"),
     )
 
     objects = CartQuerySet.as_manager()
@@ -105,7 +120,9 @@ class Cart(models.Model):
         constraints = [models.UniqueConstraint(fields=["shop", "reference"], name="retarget_cart_reference")]
         indexes = [
             models.Index(fields=["shop", "touched_at"], condition=Q(state="active"), name="retarget_cart_idle"),
-            models.Index(fields=["shop", "abandoned_at"], condition=Q(abandoned_at__isnull=False), name="retarget_cart_abandoned"),
+            models.Index(
+                fields=["shop", "abandoned_at"], condition=Q(abandoned_at__isnull=False), name="retarget_cart_abandoned"
+            ),
             models.Index(fields=["contact", "touched_at"], name="retarget_cart_contact"),
         ]
 

@@ -25,7 +25,11 @@ def claim(queryset: models.QuerySet[Row], *, limit: int, stamp: str, **changes: 
             manager.filter(pk__in=[row.pk for row in rows]).update(**changes)
     else:
         seen = list(queryset[:limit])
-        rows = [row for row in seen if queryset.order_by().filter(pk=row.pk, **{stamp: getattr(row, stamp)}).update(**changes)]
+        rows = [
+            row
+            for row in seen
+            if queryset.order_by().filter(pk=row.pk, **{stamp: getattr(row, stamp)}).update(**changes)
+        ]
     for row in rows:
         for name, value in changes.items():
             if not hasattr(value, "resolve_expression"):

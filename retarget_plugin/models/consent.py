@@ -18,7 +18,9 @@ class ConsentRecord(models.Model):
     """One grant or withdrawal, as evidence. Never changed: `save` on a stored row raises TypeError."""
 
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="consent_records", verbose_name=_("shop"))
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="consent_records", verbose_name=_("contact"))
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, db_index=False, related_name="consent_records", verbose_name=_("contact")
+    )
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels, blank=True)
     purpose = models.CharField(_("purpose"), max_length=16, choices=choices.purposes, default=Purpose.MARKETING)
     state = models.CharField(_("state"), max_length=12, choices=choices.consent_states)
@@ -45,7 +47,9 @@ class ConsentRecord(models.Model):
 class Consent(models.Model):
     """Today's state per channel and purpose, derived from the newest record, which it names."""
 
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="consents", verbose_name=_("contact"))
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, db_index=False, related_name="consents", verbose_name=_("contact")
+    )
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels, blank=True)
     purpose = models.CharField(_("purpose"), max_length=16, choices=choices.purposes, default=Purpose.MARKETING)
     state = models.CharField(_("state"), max_length=12, choices=choices.consent_states)
@@ -64,7 +68,9 @@ class Consent(models.Model):
 class Suppression(models.Model):
     """An address that must not be used. `key` is a keyed hash, never the address: see `engine.consent.suppression_keys`."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="suppressions", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="suppressions", verbose_name=_("shop")
+    )
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels)
     key = models.CharField(_("keyed hash of the address"), max_length=64)
     reason = models.CharField(_("reason"), max_length=16, choices=choices.suppression_reasons)

@@ -56,7 +56,9 @@ class Contact(models.Model):
 class Identity(models.Model):
     """A host's id for a contact. One id is one contact; a contact may have several."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="identities", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="identities", verbose_name=_("shop")
+    )
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="identities", verbose_name=_("contact"))
     external_id = models.CharField(_("id in the shop"), max_length=120)
     created_at = models.DateTimeField(_("created"))

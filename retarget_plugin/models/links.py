@@ -32,7 +32,9 @@ class Link(models.Model):
 class Click(models.Model):
     """One request for a link. Machines are kept and marked, and counted nowhere."""
 
-    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="clicks", verbose_name=_("link"))
+    link = models.ForeignKey(
+        Link, on_delete=models.CASCADE, db_index=False, related_name="clicks", verbose_name=_("link")
+    )
     at = models.DateTimeField(_("at"))
     is_human = models.BooleanField(_("human"))
 

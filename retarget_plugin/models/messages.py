@@ -22,10 +22,22 @@ class Message(models.Model):
     `key` goes to providers that take idempotency keys.
     """
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="messages", verbose_name=_("shop"))
-    run = models.ForeignKey(FlowRun, on_delete=models.CASCADE, null=True, blank=True, related_name="messages", verbose_name=_("run"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="messages", verbose_name=_("shop")
+    )
+    run = models.ForeignKey(
+        FlowRun,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="messages",
+        verbose_name=_("run"),
+    )
     step = models.CharField(_("step"), max_length=60)
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="messages", verbose_name=_("contact"))
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, db_index=False, related_name="messages", verbose_name=_("contact")
+    )
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels)
     state = models.CharField(_("state"), max_length=12, choices=choices.message_states, default=MessageState.SCHEDULED)
     reason = models.CharField(_("reason"), max_length=24, choices=choices.reasons, blank=True)
@@ -56,10 +68,18 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        constraints = [models.UniqueConstraint(fields=["run", "step"], condition=Q(run__isnull=False), name="retarget_message_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "step"], condition=Q(run__isnull=False), name="retarget_message_once"
+            )
+        ]
         indexes = [
             models.Index(fields=["shop", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"),
-            models.Index(fields=["leased_until"], condition=Q(state__in=["claimed", "attempting"]), name="retarget_message_leased"),
+            models.Index(
+                fields=["leased_until"],
+                condition=Q(state__in=["claimed", "attempting"]),
+                name="retarget_message_leased",
+            ),
             models.Index(fields=["contact", "channel", "sent_at"], name="retarget_message_sent"),
             models.Index(fields=["shop", "created_at"], name="retarget_message_created"),
             models.Index(fields=["gateway_id"], condition=~Q(gateway_id=""), name="retarget_message_gateway"),
@@ -89,10 +109,17 @@ class MessageBody(models.Model):
 class Attempt(models.Model):
     """One call to a provider, committed before the first byte leaves; `outcome` stays empty until it is known."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts", verbose_name=_("message"))
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, db_index=False, related_name="attempts", verbose_name=_("message")
+    )
     fence = models.PositiveIntegerField(_("fence"))
     consent = models.ForeignKey(
-        ConsentRecord, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("consent it relied on")
+        ConsentRecord,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("consent it relied on"),
     )
     gateway = models.CharField(_("gateway"), max_length=60)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)
@@ -113,12 +140,24 @@ class Attempt(models.Model):
 class Decision(models.Model):
     """Why something happened or did not: a code and the facts it was taken on. Append-only; what `explain` reads."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("shop"))
-    contact = models.ForeignKey(
-        Contact, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("contact")
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="decisions", verbose_name=_("shop")
     )
-    cart = models.ForeignKey("Cart", on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("cart"))
-    run = models.ForeignKey(FlowRun, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("run"))
+    contact = models.ForeignKey(
+        Contact,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="decisions",
+        verbose_name=_("contact"),
+    )
+    cart = models.ForeignKey(
+        "Cart", on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("cart")
+    )
+    run = models.ForeignKey(
+        FlowRun, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("run")
+    )
     message = models.ForeignKey(
         Message, on_delete=models.CASCADE, null=True, blank=True, related_name="decisions", verbose_name=_("message")
     )

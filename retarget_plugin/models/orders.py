@@ -52,13 +52,23 @@ class OrderQuerySet(models.QuerySet["Order"]):
 class Order(models.Model):
     """An order. The event writes its reference only; it is read from the host (`read_at`), then settled. `credited_message` is the last human click within the window, if any."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="orders", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="orders", verbose_name=_("shop")
+    )
     reference = models.CharField(_("id in the shop"), max_length=120)
     number = models.CharField(_("number"), max_length=120, blank=True)
     contact = models.ForeignKey(
-        Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders", verbose_name=_("contact")
+        Contact,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="orders",
+        verbose_name=_("contact"),
     )
-    cart = models.ForeignKey(Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders", verbose_name=_("cart"))
+    cart = models.ForeignKey(
+        Cart, on_delete=models.SET_NULL, null=True, blank=True, related_name="orders", verbose_name=_("cart")
+    )
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
     phone = models.CharField(_("phone"), max_length=16, blank=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
@@ -72,7 +82,12 @@ class Order(models.Model):
     cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
     settled_at = models.DateTimeField(_("flows left and message credited"), null=True, blank=True)
     credited_message = models.ForeignKey(
-        Message, on_delete=models.SET_NULL, null=True, blank=True, related_name="credited_orders", verbose_name=_("credited message")
+        Message,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="credited_orders",
+        verbose_name=_("credited message"),
     )
 
     objects = OrderQuerySet.as_manager()

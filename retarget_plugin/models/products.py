@@ -11,7 +11,9 @@ from .shops import Shop
 class Product(models.Model):
     """Last known facts about a product the plugin has met in a cart, an order or a view."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="products", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="products", verbose_name=_("shop")
+    )
     reference = models.CharField(_("id in the shop"), max_length=120)
     title = models.CharField(_("title"), max_length=250)
     url = models.URLField(_("address"), max_length=500, blank=True)

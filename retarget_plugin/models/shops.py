@@ -17,7 +17,10 @@ class Shop(models.Model):
     name = models.CharField(_("name"), max_length=120)
     host = models.CharField(_("host"), max_length=40, default="default", help_text=_("Alias in RETARGET['HOSTS']."))
     scope = models.CharField(
-        _("scope"), max_length=120, blank=True, help_text=_("The shop's key within the host; empty when the host is one shop.")
+        _("scope"),
+        max_length=120,
+        blank=True,
+        help_text=_("The shop's key within the host; empty when the host is one shop."),
     )
     base_url = models.URLField(_("storefront address"), help_text=_("Such as https://shop.example"))
     currency = models.CharField(_("currency"), max_length=3, default="EUR")
@@ -35,7 +38,9 @@ class Shop(models.Model):
     support_phone = models.CharField(_("customer service phone"), max_length=40, blank=True)
     logo_url = models.URLField(_("logo address"), blank=True)
 
-    free_shipping_from = models.DecimalField(_("free shipping from"), max_digits=12, decimal_places=2, null=True, blank=True)
+    free_shipping_from = models.DecimalField(
+        _("free shipping from"), max_digits=12, decimal_places=2, null=True, blank=True
+    )
     delivery_days = models.PositiveSmallIntegerField(_("days to delivery"), null=True, blank=True)
 
     abandoned_after_minutes = models.PositiveIntegerField(

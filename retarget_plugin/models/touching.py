@@ -32,7 +32,10 @@ def touch(
     table = quote(model._meta.db_table)
     fields = [model._meta.get_field(name) for name in insert]
     columns = [quote(field.column) for field in fields]
-    values = [value if isinstance(value, str) else field.get_db_prep_save(value, connection) for field, value in zip(fields, insert.values(), strict=True)]
+    values = [
+        value if isinstance(value, str) else field.get_db_prep_save(value, connection)
+        for field, value in zip(fields, insert.values(), strict=True)
+    ]
     assignments = ", ".join(f"{quote(name)} = {expression.format(table=table)}" for name, expression in update.items())
     statement = (
         f"INSERT INTO {table} ({quote('shop_id')}, {', '.join(columns)}) "  # noqa: S608 - names from the model only
@@ -41,7 +44,11 @@ def touch(
         f"ON CONFLICT ({quote('shop_id')}, {quote('reference')}) DO UPDATE SET {assignments}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(_bounded(statement, connection), [*values, host, scope])
+        bounded = _bounded(statement, connection)
+        cursor.execute(bounded, [*values, host, scope])
+        if bounded != statement:
+            # The first of the two results is that of SET.
+            cursor.nextset()
         return cursor.rowcount
 
 

@@ -12,7 +12,9 @@ from .shops import Shop
 class Visitor(models.Model):
     """A first-party cookie with at least 128 random bits. Anonymous until it becomes a contact; never moved to another."""
 
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="visitors", verbose_name=_("shop"))
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_index=False, related_name="visitors", verbose_name=_("shop")
+    )
     key = models.CharField(_("cookie"), max_length=43, unique=True)
     contact = models.ForeignKey(
         Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="visitors", verbose_name=_("contact")

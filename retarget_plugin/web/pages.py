@@ -67,8 +67,7 @@ def private(response: HttpResponse, *, referrer: str) -> HttpResponse:
 def language_of(request: HttpRequest, contact: Contact | None) -> str:
     """The contact's own language, else the browser's, among those the pages are written in."""
     wanted = (contact.locale if contact else "", get_language_from_request(request))
-    bases = (locale.lower().replace("_", "-").partition("-")[0] for locale in wanted)
-    return next((base for base in bases if base in LANGUAGES), LANGUAGES[0])
+    return next(filter(None, (contexts.match_language(locale, LANGUAGES) for locale in wanted)), LANGUAGES[0])
 
 
 def money(amount: Decimal, currency: str, *, contact: Contact | None, language: str) -> str:

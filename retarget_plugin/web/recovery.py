@@ -95,7 +95,7 @@ def _show(request: HttpRequest, recovery: carts.Recovery, *, status: int = 200) 
 
 def _line(item: Item, price: Callable[[Decimal], str]) -> Line:
     return Line(
-        title=contexts.clean_text(item.title, TITLE_LIMIT),
+        title=contexts.clean_text(item.title, TITLE_LIMIT) or "–",
         quantity=item.quantity,
         price=price(item.unit_price),
         total=price(item.unit_price * item.quantity),

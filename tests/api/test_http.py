@@ -271,7 +271,6 @@ def test_what_a_resolver_says_on_purpose_is_shown(client):
         "query($t: Strin) { retargetCart(token: $t) { currency } }",
         '{ retargetCart(token: "") { ... on RetargetCar { currency } } }',
         'mutation { retargetRestoreCart(input: {toke: ""}) { url } }',
-        '{ retargetCart(token: "") { currency @skp(if: true) } }',
     ],
 )
 def test_errors_suggest_no_names_outside_debug(client, settings, query):
@@ -280,7 +279,7 @@ def test_errors_suggest_no_names_outside_debug(client, settings, query):
     talkative = post(client, query).content
 
     assert b"Did you mean" not in quiet
-    assert len(talkative) >= len(quiet)
+    assert b"Did you mean" in talkative
 
 
 def test_errors_suggest_names_while_developing(client, settings):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from retarget_plugin import conf
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
@@ -115,8 +116,8 @@ def test_an_opt_out_at_the_gateway_is_honored_here(shopping, due_text):
     assert Consent.objects.get(channel="sms").state == "withdrawn"
 
 
-def test_it_gives_up_after_the_last_attempt(shopping, due_text, settings):
-    settings.RETARGET = {**settings.RETARGET, "MAX_ATTEMPTS": 2}
+def test_it_gives_up_after_the_last_attempt(shopping, due_text, monkeypatch):
+    monkeypatch.setattr(conf.Settings, "MAX_ATTEMPTS", 2)
     MemoryGateway.answers = [Outcome(kind=OutcomeKind.TRANSIENT)] * 3
 
     delivery.dispatch(now=shopping.clock.now)

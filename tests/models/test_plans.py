@@ -100,8 +100,9 @@ def test_runs_that_are_due_are_read_by_index(shop):
         FlowRun,
         [
             FlowRun(
-                shop=shop, flow=flow, version=flow.version, contact=contact, subject=f"cart:{n}", state="finished",
-                anchored_at=NOW, entered_at=NOW, due_at=None,
+                shop=shop, flow=flow, version=flow.version, contact=contact, subject=f"cart:{n}",
+                state="active" if n < 2000 else "finished", anchored_at=NOW, entered_at=NOW,
+                due_at=NOW + timedelta(minutes=n - 50) if n < 2000 else None,
             )
             for n in range(MANY)
         ],

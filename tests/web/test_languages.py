@@ -95,10 +95,10 @@ def test_a_page_leaves_the_shops_own_language_alone(rf, contact, recover_url):
     [
         ("EUR", "en", "€1,234.50"),
         ("EUR", "fr", "1\u202f234,50\u00a0€"),
-        ("EUR", "es-MX", "EUR\u00a01,234.50"),
-        ("EUR", "es", "1234,50\u00a0€"),
+        ("EUR", "es-MX", "EUR1,234.50"),
+        ("EUR", "es", "1.234,50\u00a0€"),
         ("USD", "en", "$1,234.50"),
-        ("CHF", "fr-CH", "1\u202f234.50\u00a0CHF"),
+        ("CHF", "fr-CH", "1\u202f234,50\u00a0CHF"),
         ("JPY", "en", "¥1,234"),
         ("", "en", "€1,234.50"),
     ],

@@ -28,6 +28,8 @@ def shop(live_server: Any, settings: Any, tmp_path: Path) -> str:
     settings.TEMPLATES = example.TEMPLATES
     settings.STATICFILES_DIRS = example.STATICFILES_DIRS
     settings.OSCAR_SHOP_NAME = example.OSCAR_SHOP_NAME
+    settings.LANGUAGES = example.LANGUAGES
+    settings.LOCALE_PATHS = example.LOCALE_PATHS
     settings.OSCAR_HOMEPAGE = example.OSCAR_HOMEPAGE
     catalogue.create(live_server.url)
     return live_server.url
@@ -95,6 +97,20 @@ def test_each_ticked_box_is_handed_over_with_its_wording(shop: str, consents: li
     assert (identity.email, identity.phone, identity.locale) == ("ana@example.com", "+33612345678", "en")
     assert (consent["channel"], consent["granted"], consent["source"]) == ("sms", True, "/stay-in-touch/")
     assert consent["wording"].startswith("Yes, Lumen may text me") and "STOP" in consent["wording"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("fr", "Oui, Lumen peut m'écrire"), ("es", "Sí, Lumen puede enviarme")]
+)
+def test_consent_is_asked_and_recorded_in_the_visitors_language(
+    shop: str, consents: list[dict[str, Any]], language: str, words: str
+) -> None:
+    Shopper(shop, language=language).sign_up(email="ana@example.com", by_email=True)
+
+    (consent,) = consents
+    assert consent["identity"].locale == language
+    assert consent["wording"].startswith(words)
+    assert consent["source"] == f"/{language}/stay-in-touch/"
 
 
 def test_no_box_is_ticked_beforehand(shop: str) -> None:
