@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register as register_check
+from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.checks import register as register_check
 
 from retarget_plugin import channels, conf, hosts
 from retarget_plugin.exceptions import ConfigurationError
@@ -54,7 +55,9 @@ def check_backends(**_: Any) -> Sequence[CheckMessage]:
     problems: list[CheckMessage] = []
     if not given.get("HOSTS"):
         hint = 'Add RETARGET = {"HOSTS": {"default": {"BACKEND": "retarget_plugin.hosts.oscar.OscarHost"}}}, or your own adapter.'
-        problems.append(Warning("No shop is connected: nothing will be captured.", hint=hint, id="retarget_plugin.W001"))
+        problems.append(
+            Warning("No shop is connected: nothing will be captured.", hint=hint, id="retarget_plugin.W001")
+        )
     for alias in _aliases(conf.settings.HOSTS):
         try:
             hosts.get_host(alias)
@@ -72,15 +75,18 @@ def check_backends(**_: Any) -> Sequence[CheckMessage]:
 def check_database(**_: Any) -> Sequence[CheckMessage]:
     """SQLite with Django's own options loses writes under load."""
     problems: list[CheckMessage] = []
-    for alias, entry in django_settings.DATABASES.items():
+    databases: dict[str, dict[str, Any]] = django_settings.DATABASES
+    for alias, entry in databases.items():
         if "sqlite" not in entry.get("ENGINE", "") or entry.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE":
             continue
         hint = (
-            'Set DATABASES["%s"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, '
-            '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.' % alias
+            f'Set DATABASES["{alias}"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE", "timeout": 20, '
+            '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}.'
         )
         problems.append(
-            Warning(f"Database {alias!r} is SQLite without IMMEDIATE transactions.", hint=hint, id="retarget_plugin.W002")
+            Warning(
+                f"Database {alias!r} is SQLite without IMMEDIATE transactions.", hint=hint, id="retarget_plugin.W002"
+            )
         )
     return problems
 
@@ -96,7 +102,7 @@ def check_deployment(**_: Any) -> Sequence[CheckMessage]:
         problems.append(
             Warning("PUBLIC_URL is not https: one-click unsubscribe works over https only.", id="retarget_plugin.W004")
         )
-    beat = getattr(django_settings, "CELERY_BEAT_SCHEDULE", None) or {}
+    beat: dict[str, Any] = getattr(django_settings, "CELERY_BEAT_SCHEDULE", None) or {}
     rung = {entry.get("task") for entry in beat.values() if isinstance(entry, dict)}
     if conf.settings.RUNNER == "celery" and "retarget_plugin.tick" not in rung:
         hint = "Add **retarget_plugin.tasks.beat_schedule() to CELERY_BEAT_SCHEDULE."

@@ -37,7 +37,9 @@ class TemplateError(Refusal):
 class GatewayError(RetargetError):
     """A provider or the way to it failed. `outcome` is an OutcomeKind value; `retry_after` is in seconds."""
 
-    def __init__(self, message: str, *, gateway: str, outcome: str, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, gateway: str, outcome: str, status: int | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.gateway = gateway
         self.outcome = outcome

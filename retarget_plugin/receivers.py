@@ -28,7 +28,9 @@ def cart_identified(*, host: str, reference: str, identity: Identity, scope: str
 
 
 def checkout_started(*, host: str, reference: str, identity: Identity | None = None, scope: str = "", **_: Any) -> None:
-    carts.touch(host=host, scope=scope, reference=reference, identity=identity, stage=Stage.CHECKOUT, now=timezone.now())
+    carts.touch(
+        host=host, scope=scope, reference=reference, identity=identity, stage=Stage.CHECKOUT, now=timezone.now()
+    )
 
 
 def order_changed(*, host: str, reference: str, scope: str = "", **_: Any) -> None:

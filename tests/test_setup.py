@@ -66,7 +66,10 @@ def test_a_typing_error_is_answered_with_what_was_meant(settings):
         ({"HOSTS": {"default": {"BACKEND": "nowhere.Shop"}}}, "retarget_plugin.E004"),
         ({"HOSTS": {"default": {}}}, "retarget_plugin.E004"),
         ({**GOOD, "SMS": {"default": {"BACKEND": "nowhere.Gateway"}}}, "retarget_plugin.E005"),
-        ({**GOOD, "SMS": {"default": {"BACKEND": "retarget_plugin.channels.sms.twilio.TwilioGateway"}}}, "retarget_plugin.E005"),
+        (
+            {**GOOD, "SMS": {"default": {"BACKEND": "retarget_plugin.channels.sms.twilio.TwilioGateway"}}},
+            "retarget_plugin.E005",
+        ),
         ({}, "retarget_plugin.W001"),
     ],
 )

@@ -61,7 +61,9 @@ def run(data: Path, *, port: int, and_exit: bool) -> int:
     try:
         with serve(port) as server:
             held = tell(server.url, inbox, clock)
-            print(f"\n{'The story holds' if held else 'The story broke'} ({time.monotonic() - began:.0f} s).", flush=True)
+            print(
+                f"\n{'The story holds' if held else 'The story broke'} ({time.monotonic() - began:.0f} s).", flush=True
+            )
             if not and_exit:
                 keep_open(server.url, inbox)
             return 0 if held else 1

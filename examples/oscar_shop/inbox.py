@@ -71,7 +71,7 @@ class _Mailman:
     def __init__(self, deliver: Callable[[EmailMessage], None]) -> None:
         self.deliver = deliver
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.deliver(cast(EmailMessage, message_from_bytes(envelope.content, policy=default_policy)))
         return "250 OK"
 
@@ -124,7 +124,8 @@ def _mail_list(mails: list[EmailMessage]) -> str:
     # Sandboxed, as a mail program would: the shop's mail runs no script here. Links may leave the frame.
     sandbox = "allow-popups allow-popups-to-escape-sandbox"
     return "".join(
-        f'<article class="mail"><h3>{escape(str(mail["Subject"]))}</h3><p>{escape(str(mail["From"]))} → {escape(str(mail["To"]))}</p>'
+        f'<article class="mail"><h3>{escape(str(mail["Subject"]))}</h3>'
+        f"<p>{escape(str(mail['From']))} → {escape(str(mail['To']))}</p>"
         f'<iframe title="{escape(str(mail["Subject"]))}" src="/mails/{number}" sandbox="{sandbox}"></iframe></article>'
         for number, mail in reversed(list(enumerate(mails)))
     )
@@ -134,7 +135,8 @@ def _text_list(texts: list[dict[str, str]]) -> str:
     if not texts:
         return '<p class="empty">No text yet.</p>'
     return "".join(
-        f'<article class="text"><p>{escape(text["from"])} → {escape(text["to"])}</p><blockquote>{_with_links(text["text"])}</blockquote></article>'
+        f'<article class="text"><p>{escape(text["from"])} → {escape(text["to"])}</p>'
+        f"<blockquote>{_with_links(text['text'])}</blockquote></article>"
         for text in reversed(texts)
     )
 

@@ -63,7 +63,9 @@ class Story:
         _hold(len(products) >= 10, f"the front page shows {len(products)} products")
         for flow in Flow.objects.filter(shop=self.shop):
             flows.turn_on(flow, now=database_now())
-        return Stage(f"The shop is open with {len(products)} products; its owner has turned the flows on.", f"{self.url}/")
+        return Stage(
+            f"The shop is open with {len(products)} products; its owner has turned the flows on.", f"{self.url}/"
+        )
 
     def look_and_agree(self) -> Stage:
         self.ana.view("macro")
@@ -78,14 +80,21 @@ class Story:
         self.ana.start_checkout(EMAIL)
         cart = Cart.objects.get(email=EMAIL)
         _hold(cart.stage == "checkout", f"the cart's stage is {cart.stage}")
-        return Stage("She puts it into her basket with two sling bags, types her e-mail at the checkout, and leaves.", self.ana.url)
+        return Stage(
+            "She puts it into her basket with two sling bags, types her e-mail at the checkout, and leaves.",
+            self.ana.url,
+        )
 
     def notice(self) -> Stage:
         self.pass_time(hours=1, minutes=1)
         cart = Cart.objects.get(email=EMAIL)
-        _hold(cart.state == "abandoned" and len(cart.items) == 2, f"the cart is {cart.state} with {len(cart.items)} lines")
+        _hold(
+            cart.state == "abandoned" and len(cart.items) == 2, f"the cart is {cart.state} with {len(cart.items)} lines"
+        )
         _hold(not self.inbox.texts and not self.inbox.mails, "something was sent already")
-        return Stage(f"An hour later the basket counts as abandoned: {cart.total} {cart.currency}.", self.admin("cart", cart.pk))
+        return Stage(
+            f"An hour later the basket counts as abandoned: {cart.total} {cart.currency}.", self.admin("cart", cart.pk)
+        )
 
     def send_text(self) -> Stage:
         self.pass_time(minutes=45)
@@ -115,13 +124,19 @@ class Story:
         order = Order.objects.get(number=number)
         message = order.credited_message
         _hold(message is not None and message.channel == "sms", "no message is credited for the order")
-        return Stage(f"She orders: number {number}, {order.total} {order.currency}, credited to the text.", self.admin("order", order.pk))
+        return Stage(
+            f"She orders: number {number}, {order.total} {order.currency}, credited to the text.",
+            self.admin("order", order.pk),
+        )
 
     def stay_quiet(self) -> Stage:
         for _day in range(4):
             self.pass_time(days=1)
         sent = Message.objects.filter(state=MessageState.ACCEPTED).count()
-        _hold(sent == 2 and len(self.inbox.mails) + len(self.inbox.texts) == 2 + self.confirmations(), f"{sent} messages were sent")
+        _hold(
+            sent == 2 and len(self.inbox.mails) + len(self.inbox.texts) == 2 + self.confirmations(),
+            f"{sent} messages were sent",
+        )
         left = Decision.objects.filter(code=Reason.ORDERED).count()
         _hold(left >= 1, "no run left its flow because of the order")
         return Stage("Four days pass: nothing more is sent, because she has ordered.", self.admin("message"))
@@ -132,7 +147,9 @@ class Story:
         _hold((seen.abandoned, seen.messaged, seen.recovered) == (1, 1, 1), f"the report counts {seen}")
         _hold(seen.revenue > Decimal(0), "the report shows no revenue")
         said = f"{seen.abandoned} abandoned, {seen.messaged} messaged, {seen.recovered} recovered, {seen.revenue} {seen.currency}"
-        return Stage(f"The report: {said}.", f"{self.url}{reverse('admin:retarget_plugin_shop_report_of', args=[self.shop.pk])}")
+        return Stage(
+            f"The report: {said}.", f"{self.url}{reverse('admin:retarget_plugin_shop_report_of', args=[self.shop.pk])}"
+        )
 
     # -- means --------------------------------------------------------------------------------------------------------
 

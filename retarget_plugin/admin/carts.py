@@ -46,7 +46,16 @@ class DecisionView:
 class CartAdmin(FactAdmin):
     """Carts as last read from the shop."""
 
-    list_display = ("reference", "shop", "state_badge", "stage", "contact_masked", "total_shown", "touched", "abandoned")
+    list_display = (
+        "reference",
+        "shop",
+        "state_badge",
+        "stage",
+        "contact_masked",
+        "total_shown",
+        "touched",
+        "abandoned",
+    )
     list_filter = ("state", "stage", "shop", ("abandoned_at", admin.DateFieldListFilter))
     list_select_related = ("shop", "contact")
     search_fields = ("reference",)
@@ -57,7 +66,9 @@ class CartAdmin(FactAdmin):
         (_("When"), {"fields": ("created_at", "touched_at", "read_at", "abandoned_at", "ordered_at", "restored")}),
     )
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         cart = kwargs["obj"]
         context["lines"] = lines(cart.items, cart.currency)
         context["total"] = amount(cart.total, cart.currency)
@@ -120,4 +131,6 @@ def _line(item: Mapping[str, Any], currency: str) -> Line:
 
 def _decision(row: Decision) -> DecisionView:
     where = ": ".join(filter(None, (row.flow_slug, row.step)))
-    return DecisionView(row.at, explain.reason_label(row.code), where, explain.facts_in_words(row.facts), row.message_id)
+    return DecisionView(
+        row.at, explain.reason_label(row.code), where, explain.facts_in_words(row.facts), row.message_id
+    )

@@ -72,7 +72,9 @@ def _mailer(shop: Shop) -> Connection:
 def _public_url() -> Connection:
     name, url = _("Public address of this site"), conf.settings.PUBLIC_URL
     if not url:
-        return Connection(name, "", (_('Set RETARGET["PUBLIC_URL"] in the settings: every link in a message starts with it.'),))
+        return Connection(
+            name, "", (_('Set RETARGET["PUBLIC_URL"] in the settings: every link in a message starts with it.'),)
+        )
     return Connection(name, url if not conf.settings.SHORT_URL else f"{url}, {conf.settings.SHORT_URL}")
 
 

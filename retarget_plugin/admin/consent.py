@@ -26,12 +26,24 @@ class ConsentRecordAdmin(FactAdmin):
     readonly_fields = ("contact_link", "state_badge", "proof_shown")
 
     def get_fieldsets(self, request: HttpRequest, obj: ConsentRecord | None = None) -> Any:
-        fields = ["shop", "contact_link", "state_badge", "purpose", "channel", "at", "source", "wording_version", "wording"]
+        fields = [
+            "shop",
+            "contact_link",
+            "state_badge",
+            "purpose",
+            "channel",
+            "at",
+            "source",
+            "wording_version",
+            "wording",
+        ]
         if people.may_see(request):
             fields.append("proof_shown")
         return ((None, {"fields": fields}),)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         if people.may_see(request):
             people.record_view(request, kwargs["obj"])
         return super().render_change_form(request, context, *args, **kwargs)

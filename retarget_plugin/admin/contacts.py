@@ -31,12 +31,16 @@ class ContactAdmin(FactAdmin):
         (_("Where and how"), {"fields": ("locale", "time_zone", "country", "postcode")}),
         (_("Record"), {"fields": ("created_at", "last_order_at", "merged", "erased_at")}),
     )
-    masked_fields = ((None, {"fields": ("masked_shown", "shop", "locale", "country", "created_at", "last_order_at", "erased_at")}),)
+    masked_fields = (
+        (None, {"fields": ("masked_shown", "shop", "locale", "country", "created_at", "last_order_at", "erased_at")}),
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Contact | None = None) -> Any:
         return self.open_fields if people.may_see(request) else self.masked_fields
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str) -> tuple[QuerySet[Contact], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
+    ) -> tuple[QuerySet[Contact], bool]:
         """Exact matches only, by index: whoever looks for a person knows the address, the number or the id."""
         term = search_term.strip()
         if not term:
@@ -48,7 +52,9 @@ class ContactAdmin(FactAdmin):
             found |= Q(email=email)
         return queryset.filter(found), True
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         contact = kwargs["obj"]
         if people.may_see(request):
             people.record_view(request, contact)

@@ -84,7 +84,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def page(self, name: str, *args: Any) -> str:
         """URL of one of this model's pages on this admin site: changelist, change, or a name of our own."""
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name)
+        return reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name
+        )
 
 
 class FactAdmin(ReadOnlyAdmin):

@@ -40,7 +40,9 @@ BUTTONS = (
     Button(
         slug="turn-on",
         label=gettext_lazy("Turn on"),
-        question=gettext_lazy("From now on, carts that are abandoned enter this flow and people who agreed get its messages."),
+        question=gettext_lazy(
+            "From now on, carts that are abandoned enter this flow and people who agreed get its messages."
+        ),
         done=gettext_lazy("The flow is on."),
         act="turn_on",
         is_offered=lambda flow: flow.state != FlowState.ON,
@@ -58,7 +60,9 @@ BUTTONS = (
     Button(
         slug="turn-off",
         label=gettext_lazy("Turn off"),
-        question=gettext_lazy("Nobody enters any more, everybody inside leaves, and what was scheduled for them is cancelled."),
+        question=gettext_lazy(
+            "Nobody enters any more, everybody inside leaves, and what was scheduled for them is cancelled."
+        ),
         done=gettext_lazy("The flow is off."),
         act="turn_off",
         is_offered=lambda flow: flow.state != FlowState.OFF,
@@ -134,11 +138,17 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
 
     # -- pages ---------------------------------------------------------------------------------------------------
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         flow = kwargs["obj"]
         now = timezone.now()
         line = reports.flow_lines([flow], since=now - PERIOD, until=now)[flow.pk]
-        versions = flow.versions.select_related("published_by").annotate(runs_count=Count("runs")).defer("definition", "content")
+        versions = (
+            flow.versions.select_related("published_by")
+            .annotate(runs_count=Count("runs"))
+            .defer("definition", "content")
+        )
         context |= {
             "buttons": self.offered(request, flow),
             "problems": flows.preflight(flow) if flow.state != FlowState.ON else [],
@@ -146,20 +156,27 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
             "line": line,
             "revenue": amount(line.revenue, flow.shop.currency),
             "steps": self._steps(flow.version) if flow.version else [],
-            "versions": [(version, self.page("version", flow.pk, version.number)) for version in versions.order_by("-number")[:50]],
+            "versions": [
+                (version, self.page("version", flow.pk, version.number))
+                for version in versions.order_by("-number")[:50]
+            ],
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def version_view(self, request: HttpRequest, object_id: int, number: int) -> HttpResponse:
         version = self._version(request, object_id, number)
         title = _("Version %(number)s") % {"number": number}
-        return self._render(request, "version.html", version, title, {"version": version, "steps": self._steps(version)})
+        return self._render(
+            request, "version.html", version, title, {"version": version, "steps": self._steps(version)}
+        )
 
     def preview_view(self, request: HttpRequest, object_id: int, number: int, key: str, language: str) -> HttpResponse:
         version = self._version(request, object_id, number)
         message = _message(version, key, language)
         preview = self._preview(version, key, language, channel=message["channel"])
-        others = [(other, self.page("preview", object_id, number, key, other)) for other in sorted(message["languages"])]
+        others = [
+            (other, self.page("preview", object_id, number, key, other)) for other in sorted(message["languages"])
+        ]
         context = {"preview": preview, "languages": others, "language": language, "version": version}
         return self._render(request, "preview.html", version, _("Preview: %(message)s") % {"message": key}, context)
 
@@ -191,7 +208,9 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
             frame_url=self.page("frame", version.flow_id, version.number, key, language),
         )
 
-    def _render(self, request: HttpRequest, template: str, version: FlowVersion, title: str, extra: dict[str, Any]) -> HttpResponse:
+    def _render(
+        self, request: HttpRequest, template: str, version: FlowVersion, title: str, extra: dict[str, Any]
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -55,7 +55,9 @@ class ShopForm(forms.ModelForm):
     def clean_time_zone(self) -> str:
         name = self.cleaned_data["time_zone"].strip()
         if name not in available_timezones():
-            raise ValidationError(_("%(value)s is not a time zone. Write it like Europe/Paris.") % {"value": _quoted(name)})
+            raise ValidationError(
+                _("%(value)s is not a time zone. Write it like Europe/Paris.") % {"value": _quoted(name)}
+            )
         return name
 
     def clean_country(self) -> str:
@@ -94,7 +96,9 @@ class ShopForm(forms.ModelForm):
         sender = self.cleaned_data["sms_sender"].strip()
         if sender and not _SENDER.fullmatch(sender):
             raise ValidationError(
-                _("%(value)s cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000.")
+                _(
+                    "%(value)s cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000."
+                )
                 % {"value": _quoted(sender)}
             )
         return sender
@@ -126,4 +130,8 @@ def _countries() -> set[str]:
     from babel import Locale
 
     territories = Locale("en").territories
-    return {code for code in territories if len(code) == 2 and code.isalpha() and code not in ("EU", "EZ", "UN", "QO", "ZZ", "XA", "XB")}
+    return {
+        code
+        for code in territories
+        if len(code) == 2 and code.isalpha() and code not in ("EU", "EZ", "UN", "QO", "ZZ", "XA", "XB")
+    }

@@ -33,7 +33,11 @@ class LinkAdmin(FactAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Link]:
         clicks = Click.objects.filter(link=OuterRef("pk")).order_by().values("link")
-        return super().get_queryset(request).annotate(human_count=_counted(clicks, True), machine_count=_counted(clicks, False))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(human_count=_counted(clicks, True), machine_count=_counted(clicks, False))
+        )
 
     created = moment("created_at", _("created"))
     expires = moment("expires_at", _("expires"))

@@ -35,7 +35,9 @@ BUTTONS = (
     Button(
         slug="release",
         label=gettext_lazy("Release"),
-        question=gettext_lazy("The message is scheduled again and goes out at the next opportunity. Mend its text first, or it will be parked again."),
+        question=gettext_lazy(
+            "The message is scheduled again and goes out at the next opportunity. Mend its text first, or it will be parked again."
+        ),
         done=gettext_lazy("The message is scheduled again."),
         act="release",
         is_offered=lambda message: message.state in PARKED,
@@ -108,7 +110,9 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
         notices = self._notices() if self.has_view_permission(request) else []
         return super().changelist_view(request, {"notices": notices, **(extra_context or {})})
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         message = kwargs["obj"]
         may_read = people.may_see(request)
         context |= {
@@ -116,7 +120,9 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
             "may_read": may_read,
             "preview": self._preview(message) if may_read else None,
             "was_sent": MessageBody.objects.filter(message=message).exists(),
-            "attempts": [AttemptView(row, explain.outcome_label(row.outcome)) for row in message.attempts.order_by("fence")],
+            "attempts": [
+                AttemptView(row, explain.outcome_label(row.outcome)) for row in message.attempts.order_by("fence")
+            ],
             "decisions": decisions(message.decisions.all()),
             "is_unknown": message.state == MessageState.UNKNOWN,
         }
@@ -173,7 +179,9 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
             except Refusal as refusal:
                 error = str(refusal)
         if body is None:
-            return previews.Preview(channel=message.channel, text="", error=error or _("There is nothing to show here."))
+            return previews.Preview(
+                channel=message.channel, text="", error=error or _("There is nothing to show here.")
+            )
         return previews.Preview(
             channel=message.channel,
             text=body.text,
@@ -201,7 +209,9 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
     def state_and_reason(self, message: Message) -> SafeString:
         if not message.reason:
             return self.state_badge(message)
-        return format_html('{} <span class="rt-reason">{}</span>', self.state_badge(message), message.get_reason_display())
+        return format_html(
+            '{} <span class="rt-reason">{}</span>', self.state_badge(message), message.get_reason_display()
+        )
 
     @admin.display(description=gettext_lazy("reason"))
     def reason_words(self, message: Message) -> str:
@@ -255,4 +265,6 @@ def _compose(message: Message) -> Any:
         return None
     language = message.contact.locale or message.shop.locale
     now = timezone.now()
-    return composing.preview(version, step.message, shop=message.shop, contact=message.contact, language=language, now=now)
+    return composing.preview(
+        version, step.message, shop=message.shop, contact=message.contact, language=language, now=now
+    )

@@ -43,11 +43,28 @@ class OrderAdmin(FactAdmin):
     search_help_text = _("The order's number, in full.")
     readonly_fields = ("state_badge", "contact_link", "total_shown", "credited", "cart_link", "given", "coupons")
     fieldsets = (
-        (None, {"fields": ("number", "reference", "shop", "state_badge", "contact_link", "given", "cart_link", "total_shown", "coupons")}),
+        (
+            None,
+            {
+                "fields": (
+                    "number",
+                    "reference",
+                    "shop",
+                    "state_badge",
+                    "contact_link",
+                    "given",
+                    "cart_link",
+                    "total_shown",
+                    "coupons",
+                )
+            },
+        ),
         (_("When"), {"fields": ("placed_at", "cancelled_at", "read_at", "settled_at", "credited")}),
     )
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         order = kwargs["obj"]
         context["lines"] = lines(order.items, order.currency)
         context["total"] = amount(order.total, order.currency)

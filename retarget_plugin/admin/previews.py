@@ -47,10 +47,11 @@ def frame(html: str) -> HttpResponse:
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["X-Content-Type-Options"] = "nosniff"
     response["Referrer-Policy"] = "no-referrer"
-    response["Cache-Control"] = "no-store"
     return response
 
 
 def nothing() -> HttpResponse:
     """A frame that says that there is no HTML."""
-    return frame(render_to_string("admin/retarget_plugin/frames/nothing.html", {"words": _("There is nothing to show here.")}))
+    return frame(
+        render_to_string("admin/retarget_plugin/frames/nothing.html", {"words": _("There is nothing to show here.")})
+    )

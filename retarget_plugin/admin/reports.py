@@ -47,7 +47,11 @@ class ReportPages:
         own = [
             path("report/", view(self.report_view), name="retarget_plugin_shop_report"),
             path("<int:shop_id>/report/", view(self.report_view), name="retarget_plugin_shop_report_of"),
-            path("<int:shop_id>/report/<str:table>.csv", view(self.report_file_view), name="retarget_plugin_shop_report_file"),
+            path(
+                "<int:shop_id>/report/<str:table>.csv",
+                view(self.report_file_view),
+                name="retarget_plugin_shop_report_file",
+            ),
         ]
         return own + super().get_urls()
 
@@ -98,7 +102,9 @@ class ReportPages:
             "headlines": _headlines(overview),
             "chart": charts.bars(overview.days),
             "days": [(day, amount(day.revenue, overview.currency)) for day in reversed(overview.days)],
-            "lines": [(line, amount(line.revenue, overview.currency), self._flow_url(line.flow)) for line in overview.flows],
+            "lines": [
+                (line, amount(line.revenue, overview.currency), self._flow_url(line.flow)) for line in overview.flows
+            ],
             "foreign": [(row, amount(row.revenue, row.currency)) for row in overview.foreign],
             "period": period,
             "periods": PERIODS,
@@ -131,9 +137,24 @@ def _overview(shop: Shop, period: int) -> reports.Overview:
 def _headlines(overview: reports.Overview) -> list[Headline]:
     revenue = amount(overview.revenue, overview.currency)
     return [
-        Headline("abandoned", _("Abandoned carts"), number_format(overview.abandoned, force_grouping=True), _("left without an order")),
-        Headline("messaged", _("Messaged"), number_format(overview.messaged, force_grouping=True), _share(overview.messaged, overview.abandoned)),
-        Headline("recovered", _("Recovered orders"), number_format(overview.recovered, force_grouping=True), _("after a click in a message")),
+        Headline(
+            "abandoned",
+            _("Abandoned carts"),
+            number_format(overview.abandoned, force_grouping=True),
+            _("left without an order"),
+        ),
+        Headline(
+            "messaged",
+            _("Messaged"),
+            number_format(overview.messaged, force_grouping=True),
+            _share(overview.messaged, overview.abandoned),
+        ),
+        Headline(
+            "recovered",
+            _("Recovered orders"),
+            number_format(overview.recovered, force_grouping=True),
+            _("after a click in a message"),
+        ),
         Headline("revenue", _("Recovered revenue"), revenue, _("total of these orders")),
     ]
 
@@ -145,15 +166,42 @@ def _share(part: int, whole: int) -> str:
 
 
 def _day_rows(overview: reports.Overview) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    header = [_("Day"), _("Abandoned carts"), _("Messaged"), _("Recovered orders"), _("Recovered revenue"), _("Currency")]
-    rows = ([day.date, day.abandoned, day.messaged, day.recovered, day.revenue, overview.currency] for day in overview.days)
+    header = [
+        _("Day"),
+        _("Abandoned carts"),
+        _("Messaged"),
+        _("Recovered orders"),
+        _("Recovered revenue"),
+        _("Currency"),
+    ]
+    rows = (
+        [day.date, day.abandoned, day.messaged, day.recovered, day.revenue, overview.currency] for day in overview.days
+    )
     return header, rows
 
 
 def _flow_rows(overview: reports.Overview, shop: Shop) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    header = [_("Shop"), _("Flow"), _("Entered"), _("Sent"), _("Clicked"), _("Recovered orders"), _("Recovered revenue"), _("Currency")]
+    header = [
+        _("Shop"),
+        _("Flow"),
+        _("Entered"),
+        _("Sent"),
+        _("Clicked"),
+        _("Recovered orders"),
+        _("Recovered revenue"),
+        _("Currency"),
+    ]
     rows = (
-        [shop.name, line.flow.name, line.entered, line.sent, line.clicked, line.recovered, line.revenue, overview.currency]
+        [
+            shop.name,
+            line.flow.name,
+            line.entered,
+            line.sent,
+            line.clicked,
+            line.recovered,
+            line.revenue,
+            overview.currency,
+        ]
         for line in overview.flows
     )
     return header, rows

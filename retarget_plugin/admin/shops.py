@@ -29,14 +29,18 @@ FIELDSETS = (
         _("Where the shop is"),
         {
             "fields": ("country", "locale", "time_zone", "currency"),
-            "description": _("They decide public holidays, the language of messages, the hours below, and how prices are written."),
+            "description": _(
+                "They decide public holidays, the language of messages, the hours below, and how prices are written."
+            ),
         },
     ),
     (
         _("Sender of e-mails"),
         {
             "fields": ("sender_name", "sender_email", "reply_to", "postal_address", "logo_url"),
-            "description": _("Marketing e-mail must say who sends it and where they are: without a postal address no flow can be turned on."),
+            "description": _(
+                "Marketing e-mail must say who sends it and where they are: without a postal address no flow can be turned on."
+            ),
         },
     ),
     (_("Sender of texts"), {"fields": ("sms_sender",)}),
@@ -51,7 +55,9 @@ FIELDSETS = (
         _("Shipping facts"),
         {
             "fields": ("free_shipping_from", "delivery_days"),
-            "description": _("The message about shipping promises only what stands here. While one is empty, it is not sent."),
+            "description": _(
+                "The message about shipping promises only what stands here. While one is empty, it is not sent."
+            ),
         },
     ),
     (
@@ -62,7 +68,9 @@ FIELDSETS = (
         _("Allowed hours"),
         {
             "fields": (("email_from", "email_until"), ("sms_from", "sms_until"), "sms_on_sundays", "sms_on_holidays"),
-            "description": _("In each person's own time zone, or the shop's where theirs is not known. Outside these hours messages wait or are dropped."),
+            "description": _(
+                "In each person's own time zone, or the shop's where theirs is not known. Outside these hours messages wait or are dropped."
+            ),
         },
     ),
     (
@@ -78,7 +86,9 @@ FIELDSETS = (
         {
             "classes": ("collapse",),
             "fields": ("host", "scope", "sms_gateway"),
-            "description": _("Which shop system and which gateway of the settings this shop uses. Ask your developer before changing them."),
+            "description": _(
+                "Which shop system and which gateway of the settings this shop uses. Ask your developer before changing them."
+            ),
         },
     ),
 )
@@ -92,15 +102,21 @@ HELP = {
     "reply_to": _("Where answers go. Empty: the sender address."),
     "postal_address": _("Street, postcode, town, country, in one line."),
     "logo_url": _("An image of at most 400 pixels in width, on the public web."),
-    "sms_sender": _("Up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000. Some countries need it registered."),
+    "sms_sender": _(
+        "Up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000. Some countries need it registered."
+    ),
     "free_shipping_from": _("Order value from which shipping is free, in the shop's currency; 0 when it always is."),
     "delivery_days": _("Working days until a parcel usually arrives."),
-    "abandoned_after_minutes": _("Minutes without any change, from 1 to 10,080 (a week). Messages are timed from the last change."),
+    "abandoned_after_minutes": _(
+        "Minutes without any change, from 1 to 10,080 (a week). Messages are timed from the last change."
+    ),
     "email_from": _("Same start and end: all day."),
     "sms_from": _("Many countries forbid advertising texts in the evening and at night."),
     "sms_on_sundays": _("Forbidden for advertising in some countries, such as France."),
     "sms_on_holidays": _("The public holidays of the shop's country."),
-    "attribution_days": _("An order is recovered when the person followed a link in a message at most this many days before."),
+    "attribution_days": _(
+        "An order is recovered when the person followed a link in a message at most this many days before."
+    ),
     "is_paused": _("Nothing is sent while this is on. What becomes too old meanwhile is not sent later."),
 }
 
@@ -132,7 +148,9 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
         if not change:
             flows.install(obj, now=timezone.now())
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         shop = kwargs.get("obj")
         if shop is not None:
             context["connections"] = connections.of(shop)

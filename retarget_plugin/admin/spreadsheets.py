@@ -33,7 +33,6 @@ def download(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
     """The rows as an attachment `name`, UTF-8 with the mark by which spreadsheets recognise it."""
     response = StreamingHttpResponse(_lines(header, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "no-store"
     return response
 
 

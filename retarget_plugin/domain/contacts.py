@@ -55,7 +55,11 @@ def normalize_phone(text: str, country: str) -> str:
         return ""
     kind = phonenumbers.number_type(number)
     mobile = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    if not phonenumbers.is_valid_number(number) or kind not in mobile or number.country_code in (870, 878, 881, 882, 883):
+    if (
+        not phonenumbers.is_valid_number(number)
+        or kind not in mobile
+        or number.country_code in (870, 878, 881, 882, 883)
+    ):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -182,7 +182,8 @@ def _known_locale(locale: str) -> str:
 def _line(item: Item, currency: str, locale: str) -> dict[str, Any]:
     return {
         "title": clean_text(item.title),
-        "quantity": item.quantity,
+        # A host that sells by weight may hand over 1.5.
+        "quantity": int(item.quantity) if item.quantity == int(item.quantity) else float(item.quantity),
         "price": money(item.unit_price, currency, locale),
         "total": money(item.unit_price * item.quantity, currency, locale),
         "image_url": clean_url(item.image_url),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from .vocabulary import Channel, Stage, Trigger
@@ -88,7 +89,9 @@ class Finish:
 Action = Wait | Send | Skip | Finish
 
 
-def next_step(definition: Definition, position: int, *, anchored_at: datetime, now: datetime, facts: Set[str]) -> Action:
+def next_step(
+    definition: Definition, position: int, *, anchored_at: datetime, now: datetime, facts: Set[str]
+) -> Action:
     """What a run that has done `position` steps does at `now`. `facts` are the names in FACTS that hold for it."""
     if position >= len(definition.steps):
         return Finish()
@@ -150,7 +153,11 @@ def _duration(value: Any, where: str, problems: list[str]) -> timedelta:
 
 
 def _step(raw: Any, number: int, problems: list[str]) -> Step | None:
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("key"), str) or not re.fullmatch(r"[a-z0-9-]{1,60}", raw["key"]):
+    if (
+        not isinstance(raw, Mapping)
+        or not isinstance(raw.get("key"), str)
+        or not re.fullmatch(r"[a-z0-9-]{1,60}", raw["key"])
+    ):
         problems.append(f"Step {number} needs a key of small letters, digits and hyphens.")
         return None
     where = f"Step {raw['key']!r}"
@@ -171,7 +178,16 @@ def _step(raw: Any, number: int, problems: list[str]) -> Step | None:
     deadline = _duration(raw.get("deadline"), f"{where}: deadline", problems)
     if deadline <= after:
         problems.append(f"{where}: its deadline comes before it is due, so it could never be sent.")
-    return Step(raw["key"], after, deadline, channel, str(send["message"]), requires, outside == "wait", bool(raw.get("enabled", True)))
+    return Step(
+        raw["key"],
+        after,
+        deadline,
+        channel,
+        str(send["message"]),
+        requires,
+        outside == "wait",
+        bool(raw.get("enabled", True)),
+    )
 
 
 def _order_problems(steps: list[Step]) -> list[str]:
@@ -179,7 +195,7 @@ def _order_problems(steps: list[Step]) -> list[str]:
     keys = [step.key for step in steps]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         problems.append(f"Step {key!r} appears twice; keys are unique.")
-    for earlier, later in zip(steps, steps[1:], strict=False):
+    for earlier, later in pairwise(steps):
         if later.after < earlier.after:
             problems.append(f"Step {later.key!r} is due before {earlier.key!r}, which stands above it.")
     return problems

@@ -66,7 +66,12 @@ class Outcome:
     @property
     def is_retryable(self) -> bool:
         """True only where the provider certainly did not take the message."""
-        return self.kind in (OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED, OutcomeKind.NO_CREDIT, OutcomeKind.MISCONFIGURED)
+        return self.kind in (
+            OutcomeKind.TRANSIENT,
+            OutcomeKind.RATE_LIMITED,
+            OutcomeKind.NO_CREDIT,
+            OutcomeKind.MISCONFIGURED,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

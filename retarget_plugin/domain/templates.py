@@ -298,8 +298,8 @@ def _is_known(segments: list[Any], known: Any) -> bool:
         elif isinstance(known, Mapping) and isinstance(segment, str) and segment in known:
             known = known[segment]
         else:
-            # A computed segment (a[b]) cannot be told beforehand.
-            return isinstance(segment, list)
+            # What stands below an empty value of the sample, or behind a computed name (a[b]), cannot be told.
+            return known is None or isinstance(segment, list)
     return True
 
 

@@ -40,12 +40,17 @@ def grant(
     )
     if purpose == Purpose.MARKETING and (address := address_of(contact, channel)):
         Suppression.objects.filter(
-            shop_id=contact.shop_id, channel=channel, key__in=suppression_keys(address), reason=SuppressionReason.UNSUBSCRIBED
+            shop_id=contact.shop_id,
+            channel=channel,
+            key__in=suppression_keys(address),
+            reason=SuppressionReason.UNSUBSCRIBED,
         ).delete()
     return consent
 
 
-def withdraw(contact: Contact, *, channel: str, purpose: str = Purpose.MARKETING, source: str, now: datetime) -> Consent:
+def withdraw(
+    contact: Contact, *, channel: str, purpose: str = Purpose.MARKETING, source: str, now: datetime
+) -> Consent:
     """Record that `contact` said no. Effective at once: the final gate reads this state."""
     return _record(contact, channel=channel, purpose=purpose, state=ConsentState.WITHDRAWN, source=source, now=now)
 

@@ -44,7 +44,9 @@ def about_run(
     )
 
 
-def about_cart(cart: Cart, code: Reason, *, now: datetime, flow_slug: str = "", facts: Mapping[str, Any] | None = None) -> Decision:
+def about_cart(
+    cart: Cart, code: Reason, *, now: datetime, flow_slug: str = "", facts: Mapping[str, Any] | None = None
+) -> Decision:
     """Record why a cart did not enter a flow."""
     return Decision.objects.create(
         shop_id=cart.shop_id,

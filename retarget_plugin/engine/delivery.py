@@ -6,9 +6,11 @@ import logging
 import uuid
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import translation
 
 from retarget_plugin import channels, conf, hosts, signals
 from retarget_plugin.domain.carts import Cart as CartSnapshot
@@ -28,7 +30,7 @@ FROZEN_WAIT = timedelta(minutes=15)
 LONGEST_BACK_OFF = timedelta(hours=1)
 
 
-class _Held(Exception):  # noqa: N818 - not an error: the message goes no further at this time
+class _Held(Exception):
     """Why a message goes no further; `until` is when to look again, None for never."""
 
     def __init__(self, reason: Reason, until: datetime | None = None, detail: str = "") -> None:
@@ -75,7 +77,9 @@ def dispatch(*, now: datetime) -> Counter[str]:
             fence=F("fence") + 1,
             leased_until=now + timedelta(seconds=conf.settings.LEASE_SECONDS),
         )
-        for message in Message.objects.filter(pk__in=[row.pk for row in claimed]).select_related(*RELATED).order_by("due_at", "pk"):
+        for message in (
+            Message.objects.filter(pk__in=[row.pk for row in claimed]).select_related(*RELATED).order_by("due_at", "pk")
+        ):
             tally[_deliver(message, now=now)] += 1
     return tally
 
@@ -187,7 +191,9 @@ def _read_subject(message: Message, *, now: datetime) -> CartSnapshot | None:
     if run is None or run.cart is None:
         return None
     try:
-        snapshot = hosts.get_host(message.shop.host).get_cart(run.cart.reference)
+        # Titles and addresses in the reader's own language, as far as the shop has them.
+        with translation.override(message.contact.locale or message.shop.locale):
+            snapshot = hosts.get_host(message.shop.host).get_cart(run.cart.reference)
     except Exception as error:
         logger.exception("host %s could not tell about a cart; its message waits", message.shop.host)
         raise _Held(Reason.SUBJECT_UNREADABLE, now + UNREADABLE_WAIT, type(error).__name__) from error
@@ -273,7 +279,11 @@ def _consequence(message: Message, outcome: Outcome, *, now: datetime) -> tuple[
 
 def _back_off(attempts: int, retry_after: float | None) -> timedelta:
     """What the provider asks for, else 30 s doubling; an hour at the most."""
-    wanted = timedelta(seconds=retry_after) if retry_after and retry_after > 0 else timedelta(seconds=30 * 2 ** min(attempts - 1, 10))
+    wanted = (
+        timedelta(seconds=retry_after)
+        if retry_after and retry_after > 0
+        else timedelta(seconds=30 * 2 ** min(attempts - 1, 10))
+    )
     return min(wanted, LONGEST_BACK_OFF)
 
 
@@ -310,7 +320,7 @@ def _park(message: Message, error: TemplateError, *, now: datetime) -> str:
 
 def _announce(message: Message, state: MessageState, reason: Reason) -> None:
     """Tell the host."""
-    facts = {"message": message.pk, "contact": message.contact_id, "channel": message.channel}
+    facts: dict[str, Any] = {"message": message.pk, "contact": message.contact_id, "channel": message.channel}
     if state == MessageState.ACCEPTED:
         signals.emit(signals.message_sent, sender=Message, **facts)
     elif state != MessageState.UNKNOWN:

@@ -73,9 +73,13 @@ def timeline(contact: Contact, *, limit: int = 200) -> list[Event]:
     the time and that turned out to be this contact's: that is why a flow was never entered.
     """
     carts = list(Cart.objects.filter(contact=contact).order_by("-touched_at", "-pk")[:limit])
-    messages = list(Message.objects.filter(contact=contact).select_related("run__flow").order_by("-created_at", "-pk")[:limit])
+    messages = list(
+        Message.objects.filter(contact=contact).select_related("run__flow").order_by("-created_at", "-pk")[:limit]
+    )
     attempts = list(
-        Attempt.objects.filter(message__contact=contact).select_related("message").order_by("-started_at", "-pk")[:limit]
+        Attempt.objects.filter(message__contact=contact)
+        .select_related("message")
+        .order_by("-started_at", "-pk")[:limit]
     )
     theirs = Q(contact=contact) | Q(contact=None, cart__in=[cart.pk for cart in carts])
     decisions = list(Decision.objects.filter(theirs).order_by("-at", "-pk")[:limit])
@@ -102,7 +106,9 @@ def outcome_label(outcome: str) -> str:
 
 def facts_in_words(facts: Mapping[str, Any]) -> str:
     """The facts of a decision as `name: value` pairs, moments in the active time zone."""
-    return ", ".join(f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in facts.items() if value not in ("", None))
+    return ", ".join(
+        f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in facts.items() if value not in ("", None)
+    )
 
 
 def reason_label(code: str) -> str:
@@ -127,9 +133,15 @@ def _consent(record: ConsentRecord) -> Iterator[Event]:
 
 
 def _cart(cart: Cart) -> Iterator[Event]:
-    lines = ngettext("%(count)s line", "%(count)s lines", len(cart.items)) % {"count": len(cart.items)} if cart.items else ""
+    lines = (
+        ngettext("%(count)s line", "%(count)s lines", len(cart.items)) % {"count": len(cart.items)}
+        if cart.items
+        else ""
+    )
     rebuilt = _("rebuilt from a message") if cart.restored_by_id else ""
-    yield Event(cart.created_at, Kind.CART, _("Cart %(cart)s begun") % {"cart": cart.reference}, rebuilt, cart.restored_by_id)
+    yield Event(
+        cart.created_at, Kind.CART, _("Cart %(cart)s begun") % {"cart": cart.reference}, rebuilt, cart.restored_by_id
+    )
     if cart.abandoned_at:
         title = _("Cart %(cart)s abandoned") % {"cart": cart.reference}
         yield Event(cart.abandoned_at, Kind.CART, title, _joined(lines, _amount(cart.total, cart.currency)))
@@ -140,18 +152,31 @@ def _message(message: Message) -> Iterator[Event]:
     written = _("Text scheduled") if message.channel == Channel.SMS else _("E-mail scheduled")
     due = _("due %(moment)s") % {"moment": _moment(message.due_at)}
     state = str(message.get_state_display())
-    yield Event(message.created_at, Kind.MESSAGE, written, _joined(step, due, state, reason_label(message.reason)), message.pk)
+    yield Event(
+        message.created_at, Kind.MESSAGE, written, _joined(step, due, state, reason_label(message.reason)), message.pk
+    )
     for field, label in REPORTED.items():
         if at := getattr(message, field):
             yield Event(at, Kind.MESSAGE, str(label), step, message.pk)
 
 
 def _attempt(attempt: Attempt) -> Iterator[Event]:
-    title = _("Handed to %(gateway)s: %(outcome)s") % {"gateway": attempt.gateway, "outcome": outcome_label(attempt.outcome)}
-    yield Event(attempt.ended_at or attempt.started_at, Kind.ATTEMPT, title, _joined(attempt.message.step, attempt.code), attempt.message_id)
+    title = _("Handed to %(gateway)s: %(outcome)s") % {
+        "gateway": attempt.gateway,
+        "outcome": outcome_label(attempt.outcome),
+    }
+    yield Event(
+        attempt.ended_at or attempt.started_at,
+        Kind.ATTEMPT,
+        title,
+        _joined(attempt.message.step, attempt.code),
+        attempt.message_id,
+    )
 
 
-def _decisions(decisions: Iterable[Decision], *, messages: Iterable[Message], attempts: Iterable[Attempt]) -> Iterator[Event]:
+def _decisions(
+    decisions: Iterable[Decision], *, messages: Iterable[Message], attempts: Iterable[Attempt]
+) -> Iterator[Event]:
     """Decisions, without those whose message or attempt is on the line itself: nobody wants to read a thing twice."""
     scheduled = {message.pk for message in messages}
     tried = {attempt.message_id for attempt in attempts}

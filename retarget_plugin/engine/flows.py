@@ -9,7 +9,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
@@ -38,7 +37,12 @@ def install(shop: Shop, *, now: datetime) -> list[Flow]:
 
 
 def publish(
-    flow: Flow, definition: Mapping[str, Any], messages: Mapping[str, Any], *, by: AbstractBaseUser | None = None, now: datetime
+    flow: Flow,
+    definition: Mapping[str, Any],
+    messages: Mapping[str, Any],
+    *,
+    by: Any = None,
+    now: datetime,
 ) -> FlowVersion:
     """Validate, compile and put into use a new version; people inside finish on the version they entered.
 
@@ -106,9 +110,15 @@ def turn_off(flow: Flow, *, now: datetime) -> None:
 def enroll(cart: Cart, contact: Contact, *, trigger: str, anchored_at: datetime, now: datetime) -> list[FlowRun]:
     """Let `contact` enter every flow of the shop that is on and has this trigger; answers the runs entered or re-anchored."""
     runs = []
-    for flow in Flow.objects.filter(shop_id=cart.shop_id, trigger=trigger, state=FlowState.ON).select_related("version"):
+    for flow in Flow.objects.filter(shop_id=cart.shop_id, trigger=trigger, state=FlowState.ON).select_related(
+        "version"
+    ):
         _leave_lower(flow, cart, contact, now=now)
-        run = flow.runs.filter(contact=contact, subject=cart.subject, state=RunState.ACTIVE).select_related("flow", "version").first()
+        run = (
+            flow.runs.filter(contact=contact, subject=cart.subject, state=RunState.ACTIVE)
+            .select_related("flow", "version")
+            .first()
+        )
         if run is not None:
             _reanchor(run, anchored_at, now=now)
         elif (run := _enter(flow, cart, contact, anchored_at=anchored_at, now=now)) is None:
@@ -125,7 +135,9 @@ def advance(*, now: datetime, limit: int | None = None) -> int:
     due = FlowRun.objects.filter(state=RunState.ACTIVE, due_at__lte=now).order_by("due_at", "pk")
     lease = now + timedelta(seconds=conf.settings.LEASE_SECONDS)
     claimed = claim(due, limit=limit or conf.settings.BATCH_SIZE, stamp="due_at", due_at=lease)
-    runs = FlowRun.objects.filter(pk__in=[run.pk for run in claimed]).select_related("shop", "flow", "version", "cart", "contact")
+    runs = FlowRun.objects.filter(pk__in=[run.pk for run in claimed]).select_related(
+        "shop", "flow", "version", "cart", "contact"
+    )
     for run in runs:
         with transaction.atomic():
             _step(run, now=now)
@@ -173,11 +185,15 @@ def _step(run: FlowRun, *, now: datetime) -> None:
         if isinstance(action, rules.Finish):
             return _finish(run, now=now)
         if isinstance(action, rules.Skip):
-            decisions.about_run(run, Reason.STEP_SKIPPED, now=now, step=action.step.key, facts={"because": action.because})
+            decisions.about_run(
+                run, Reason.STEP_SKIPPED, now=now, step=action.step.key, facts={"because": action.because}
+            )
         run.position += 1
         if isinstance(action, rules.Send):
             step = action.step
-            delivery.queue(run, step=step.key, channel=step.channel, due_at=action.due_at, not_after=action.not_after, now=now)
+            delivery.queue(
+                run, step=step.key, channel=step.channel, due_at=action.due_at, not_after=action.not_after, now=now
+            )
             return _look_again(run, now)
 
 
@@ -275,7 +291,9 @@ def _gateway_problems(shop: Shop) -> list[str]:
 
 
 def _shipped(path: str) -> str:
-    return resources.files("retarget_plugin").joinpath("templates", "retarget_plugin", *path.split("/")).read_text("utf-8")
+    return (
+        resources.files("retarget_plugin").joinpath("templates", "retarget_plugin", *path.split("/")).read_text("utf-8")
+    )
 
 
 @cache

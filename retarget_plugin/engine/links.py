@@ -22,7 +22,9 @@ def public_url(path: str) -> str:
     """`path` on this site's public origin. Raises ConfigurationError when PUBLIC_URL is not set."""
     origin = conf.settings.PUBLIC_URL
     if not origin:
-        raise ConfigurationError('Set RETARGET["PUBLIC_URL"] = "https://shop.example": every link in a message starts with it.')
+        raise ConfigurationError(
+            'Set RETARGET["PUBLIC_URL"] = "https://shop.example": every link in a message starts with it.'
+        )
     return f"{origin.rstrip('/')}{path}"
 
 
@@ -48,7 +50,12 @@ def _create(destination: str, *, shop: Shop, message: Message | None, now: datet
         try:
             with transaction.atomic():
                 return Link.objects.create(
-                    shop=shop, code=code, message=message, destination=destination, created_at=now, expires_at=expires_at
+                    shop=shop,
+                    code=code,
+                    message=message,
+                    destination=destination,
+                    created_at=now,
+                    expires_at=expires_at,
                 )
         except IntegrityError:
             continue

@@ -46,7 +46,11 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
         return Order.objects.filter(pk=order.pk, touched_at=order.touched_at).update(read_at=now, cancelled_at=now)
     with transaction.atomic():
         contact = contacts.resolve(order.shop, snapshot.identity, now=now) if snapshot.identity else None
-        cart = Cart.objects.filter(shop=order.shop, reference=snapshot.cart_reference).first() if snapshot.cart_reference else None
+        cart = (
+            Cart.objects.filter(shop=order.shop, reference=snapshot.cart_reference).first()
+            if snapshot.cart_reference
+            else None
+        )
         contact = contact or (cart.contact if cart else None)
         placed_at = snapshot.placed_at or order.placed_at
         written = Order.objects.filter(pk=order.pk, touched_at=order.touched_at).update(

@@ -128,7 +128,9 @@ def flow_lines(flows: Iterable[Flow], *, since: datetime, until: datetime) -> di
     runs = FlowRun.objects.filter(shop__in=shops, **period).values("flow").annotate(entered=Count("pk"))
     entered = {row["flow"]: row["entered"] for row in runs}
     messages = _by_flow(
-        Message.objects.filter(shop__in=shops, state=MessageState.ACCEPTED, run__in=FlowRun.objects.filter(shop__in=shops, **period)),
+        Message.objects.filter(
+            shop__in=shops, state=MessageState.ACCEPTED, run__in=FlowRun.objects.filter(shop__in=shops, **period)
+        ),
         "run__flow",
         sent=Count("pk"),
         clicked=Count("pk", filter=Q(clicked_at__isnull=False)),
@@ -176,9 +178,7 @@ def _orders_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: dateti
 
 
 def _recovered(orders: QuerySet[Order], *, since: datetime, until: datetime) -> QuerySet[Order]:
-    return orders.filter(
-        placed_at__gte=since, placed_at__lt=until, cancelled_at=None, credited_message__isnull=False
-    )
+    return orders.filter(placed_at__gte=since, placed_at__lt=until, cancelled_at=None, credited_message__isnull=False)
 
 
 def _by_flow(rows: QuerySet[Any], path: str, **figures: Any) -> dict[int, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -44,13 +43,12 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def unread(self) -> OrderQuerySet:
         return self.filter(read_at=None)
 
-    def known_for(self, *, contact_ids: Iterable[int], since: datetime) -> OrderQuerySet:
-        """Orders that still stand, by any of these contacts, placed at or after `since`."""
-        return self.filter(contact__in=list(contact_ids), placed_at__gte=since, cancelled_at=None)
-
 
 class Order(models.Model):
-    """An order. The event writes its reference only; it is read from the host (`read_at`), then settled. `credited_message` is the last human click within the window, if any."""
+    """An order. The event writes its reference only; it is read from the host (`read_at`), then settled.
+
+    `credited_message` is the last human click within the window, if any.
+    """
 
     shop = models.ForeignKey(
         Shop, on_delete=models.CASCADE, db_index=False, related_name="orders", verbose_name=_("shop")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
@@ -30,12 +30,9 @@ def touch(
     connection = connections[using or DEFAULT_DB_ALIAS]
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    fields = [model._meta.get_field(name) for name in insert]
-    columns = [quote(field.column) for field in fields]
-    values = [
-        value if isinstance(value, str) else field.get_db_prep_save(value, connection)
-        for field, value in zip(fields, insert.values(), strict=True)
-    ]
+    fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in insert]
+    columns = [quote(str(field.column)) for field in fields]
+    values = [_prepared(field, value, connection) for field, value in zip(fields, insert.values(), strict=True)]
     assignments = ", ".join(f"{quote(name)} = {expression.format(table=table)}" for name, expression in update.items())
     statement = (
         f"INSERT INTO {table} ({quote('shop_id')}, {', '.join(columns)}) "  # noqa: S608 - names from the model only
@@ -50,6 +47,11 @@ def touch(
             # The first of the two results is that of SET.
             cursor.nextset()
         return cursor.rowcount
+
+
+def _prepared(field: models.Field[Any, Any], value: Any, connection: Any) -> Any:
+    """Text is passed on as it is, for a JSON column too: it is our own literal."""
+    return value if isinstance(value, str) else field.get_db_prep_save(value, connection)
 
 
 def _bounded(statement: str, connection: Any) -> str:

@@ -69,24 +69,78 @@ def queries(client, url):
 def everything(text="Lumen", **changes):
     """One row of every kind that has a screen, bound to each other; `text` stands wherever a shopper or staff may write."""
     shop = rows.shop(name=text, time_zone="Europe/Paris", **changes)
-    contact = rows.contact(shop, email="ana@example.com", phone="+33612345678", first_name=text, last_name=text, postcode=text[:16])
+    contact = rows.contact(
+        shop, email="ana@example.com", phone="+33612345678", first_name=text, last_name=text, postcode=text[:16]
+    )
     contact.identities.create(shop=shop, external_id=f"{text}{shop.pk}", created_at=rows.NOW)
     record = ConsentRecord.objects.create(
-        shop=shop, contact=contact, channel="email", state="granted", wording=text, wording_version=text[:40], source=text, proof={text: text}, at=rows.NOW
+        shop=shop,
+        contact=contact,
+        channel="email",
+        state="granted",
+        wording=text,
+        wording_version=text[:40],
+        source=text,
+        proof={text: text},
+        at=rows.NOW,
     )
     contact.consents.create(channel="email", state="granted", record=record, changed_at=rows.NOW)
     item = {"product_id": "1", "title": text, "quantity": 2, "unit_price": "24.95", "url": "https://shop.example.com/1"}
-    cart = rows.cart(shop, contact=contact, reference=f"{text}{shop.pk}", items=[item], email="claimed@example.com", abandoned_at=rows.NOW)
+    cart = rows.cart(
+        shop,
+        contact=contact,
+        reference=f"{text}{shop.pk}",
+        items=[item],
+        email="claimed@example.com",
+        abandoned_at=rows.NOW,
+    )
     flow = rows.flow(shop, name=text)
     run = rows.run(flow, cart=cart)
     message = rows.message(run, step="reminder", detail=text, gateway=text[:60])
-    MessageBody.objects.create(message=message, subject=text, html=f"<html><body><p>{text}</p></body></html>", text=text, language="en")
-    Attempt.objects.create(message=message, fence=1, gateway=text[:60], outcome="accepted", code=text[:60], detail=text, started_at=rows.NOW)
-    rows.decision(shop, "sent", contact=contact, cart=cart, run=run, message=message, flow_slug=text[:60], step=text[:60], facts={text: text})
-    link = Link.objects.create(shop=shop, code=f"c{shop.pk}", message=message, destination=f"https://shop.example.com/{text}", created_at=rows.NOW)
+    MessageBody.objects.create(
+        message=message, subject=text, html=f"<html><body><p>{text}</p></body></html>", text=text, language="en"
+    )
+    Attempt.objects.create(
+        message=message,
+        fence=1,
+        gateway=text[:60],
+        outcome="accepted",
+        code=text[:60],
+        detail=text,
+        started_at=rows.NOW,
+    )
+    rows.decision(
+        shop,
+        "sent",
+        contact=contact,
+        cart=cart,
+        run=run,
+        message=message,
+        flow_slug=text[:60],
+        step=text[:60],
+        facts={text: text},
+    )
+    link = Link.objects.create(
+        shop=shop,
+        code=f"c{shop.pk}",
+        message=message,
+        destination=f"https://shop.example.com/{text}",
+        created_at=rows.NOW,
+    )
     Click.objects.create(link=link, at=rows.NOW, is_human=True)
-    order = rows.order(shop, contact=contact, cart=cart, number=text, email="claimed@example.com", items=[item], coupon_codes=[text], credited_message=message)
-    suppression = Suppression.objects.create(shop=shop, channel="email", key=f"{shop.pk:064}", reason="bounced", at=rows.NOW)
+    order = rows.order(
+        shop,
+        contact=contact,
+        cart=cart,
+        number=text,
+        email="claimed@example.com",
+        items=[item],
+        coupon_codes=[text],
+        credited_message=message,
+    )
+    suppression = Suppression.objects.create(
+        shop=shop, channel="email", key=f"{shop.pk:064}", reason="bounced", at=rows.NOW
+    )
     return SimpleNamespace(
         shop=shop,
         contact=contact,

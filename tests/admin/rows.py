@@ -83,7 +83,13 @@ def flow(shop, **changes) -> Flow:
 
 
 def run(flow, *, contact=None, cart=None, **changes) -> FlowRun:
-    facts = {"anchored_at": NOW, "entered_at": NOW, "due_at": NOW, "subject": f"cart:{cart.pk}" if cart else "", **changes}
+    facts = {
+        "anchored_at": NOW,
+        "entered_at": NOW,
+        "due_at": NOW,
+        "subject": f"cart:{cart.pk}" if cart else "",
+        **changes,
+    }
     who = contact or (cart.contact if cart else None) or globals()["contact"](flow.shop)
     return FlowRun.objects.create(shop=flow.shop, flow=flow, version=flow.version, contact=who, cart=cart, **facts)
 

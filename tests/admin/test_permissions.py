@@ -158,13 +158,18 @@ def test_a_message_text_is_for_those_who_may_see_people(found, staff):
 def test_the_proof_of_consent_is_for_those_who_may_see_people(staff):
     found = everything("canary")
 
-    assert "&quot;canary&quot;: &quot;canary&quot;" not in read(staff("view_consentrecord"), page("consentrecord_change", found.consentrecord.pk))
+    assert "&quot;canary&quot;: &quot;canary&quot;" not in read(
+        staff("view_consentrecord"), page("consentrecord_change", found.consentrecord.pk)
+    )
     assert "&quot;canary&quot;: &quot;canary&quot;" in read(
         staff("view_consentrecord", "view_contact"), page("consentrecord_change", found.consentrecord.pk)
     )
 
 
-@pytest.mark.parametrize(("name", "model"), [("contact_change", "contact"), ("message_frame", "message"), ("consentrecord_change", "consentrecord")])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("contact_change", "contact"), ("message_frame", "message"), ("consentrecord_change", "consentrecord")],
+)
 def test_every_look_at_personal_data_is_recorded(found, owner, admin_user, caplog, name, model):
     row = getattr(found, model)
 
@@ -175,7 +180,9 @@ def test_every_look_at_personal_data_is_recorded(found, owner, admin_user, caplo
     assert (entry.user, entry.object_id, entry.action_flag) == (admin_user, str(row.pk), people.VIEWED)
     assert entry.get_change_message() == "Personal data viewed."
     assert "ana@example.com" not in entry.object_repr
-    assert [(record.rp_staff_id, record.rp_model, record.rp_id) for record in caplog.records] == [(admin_user.pk, model, row.pk)]
+    assert [(record.rp_staff_id, record.rp_model, record.rp_id) for record in caplog.records] == [
+        (admin_user.pk, model, row.pk)
+    ]
 
 
 def test_a_look_stands_in_the_rows_history(found, owner):

@@ -77,7 +77,9 @@ def test_trusted_certificate(line, server, certificate, monkeypatch):
     assert line.call("POST", server.url, form={"a": "b"}).document == {"fine": True}
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG_AFTER_BODY, Fault.RESET_AFTER_BODY, Fault.CLOSE_AFTER_BODY])
+@pytest.mark.parametrize(
+    "fault", [Fault.HANG_AFTER_BODY, Fault.RESET_AFTER_BODY, Fault.CLOSE_AFTER_BODY, Fault.GARBAGE_AFTER_BODY]
+)
 def test_silence_after_the_body_is_unknown(line, server, certificate, monkeypatch, fault):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     server.every_answer = fault
@@ -150,6 +152,7 @@ def test_body_that_drips_too_long_is_cut(line, monkeypatch):
 
     assert isinstance(answer, Answer)
     assert (answer.status, answer.is_whole, answer.document) == (200, False, None)
+    assert len(answer.body) < len(b'{"fine": true}')
 
 
 def test_huge_body_is_cut(line):

@@ -209,7 +209,9 @@ class NetworkGatewayContract(GatewayContract):
 
         assert gateway.send(TEXT).kind is OutcomeKind.NO_CREDIT
 
-    @pytest.mark.parametrize("fault", [Fault.HANG_AFTER_BODY, Fault.RESET_AFTER_BODY, Fault.CLOSE_AFTER_BODY])
+    @pytest.mark.parametrize(
+        "fault", [Fault.HANG_AFTER_BODY, Fault.RESET_AFTER_BODY, Fault.CLOSE_AFTER_BODY, Fault.GARBAGE_AFTER_BODY]
+    )
     def test_silence_after_the_body_left_is_unknown_and_not_tried_again(self, gateway, provider, fault):
         provider.every_answer = fault
 

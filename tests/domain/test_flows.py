@@ -34,7 +34,7 @@ def test_durations_are_read(text, expected):
 
 @pytest.mark.parametrize("text", ["", "h", "4", "4 h", "-1h", "1m1h", "1.5h", "1w", None, 4, "４h"])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="no duration|argument"):
+    with pytest.raises(ValueError, match="is no duration"):
         parse_duration(text)
 
 
@@ -77,7 +77,9 @@ def test_a_run_waits_then_sends_then_ends():
 
     assert next_step(flow, 0, anchored_at=T0, now=T0, facts=set()) == Wait(T0 + timedelta(hours=4))
     now = T0 + timedelta(hours=4)
-    assert next_step(flow, 0, anchored_at=T0, now=now, facts=set()) == Send(flow.steps[0], now, T0 + timedelta(hours=12))
+    assert next_step(flow, 0, anchored_at=T0, now=now, facts=set()) == Send(
+        flow.steps[0], now, T0 + timedelta(hours=12)
+    )
     assert next_step(flow, 1, anchored_at=T0, now=now, facts=set()) == Finish()
 
 

@@ -51,7 +51,9 @@ class Shopping:
         carts.touch(host="default", reference=reference, stage=stage, now=self.clock.now)
 
     def consent(self, *channels, **identity):
-        return build_contact(self.shop, now=self.clock.now, channels=channels, **(identity or {"email": EMAIL, "phone": PHONE}))
+        return build_contact(
+            self.shop, now=self.clock.now, channels=channels, **(identity or {"email": EMAIL, "phone": PHONE})
+        )
 
     def wait(self, **delta):
         """Time passes and the tick does what became due."""

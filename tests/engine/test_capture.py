@@ -50,7 +50,9 @@ def test_ten_line_changes_in_one_transaction_cost_one_statement(shop):
 def test_an_identity_costs_one_statement_more(shop):
     with CaptureQueriesContext(connection) as context, transaction.atomic():
         signals.emit(signals.cart_changed, host="default", scope="", reference="5")
-        signals.emit(signals.checkout_started, host="default", scope="", reference="5", identity=Identity(email="A@x.example"))
+        signals.emit(
+            signals.checkout_started, host="default", scope="", reference="5", identity=Identity(email="A@x.example")
+        )
 
     assert len(plugin_statements(context)) == 2
     cart = Cart.objects.get(reference="5")
@@ -95,7 +97,9 @@ def test_an_ordered_cart_stays_ordered(shop):
 
 
 def test_what_is_known_of_a_cart_is_not_blanked_and_its_stage_never_falls(shop):
-    carts.touch(host="default", reference="1", stage="checkout", identity=Identity(email="a@x.example"), now=shop.created_at)
+    carts.touch(
+        host="default", reference="1", stage="checkout", identity=Identity(email="a@x.example"), now=shop.created_at
+    )
 
     carts.touch(host="default", reference="1", now=shop.created_at)
 

@@ -95,7 +95,10 @@ def test_a_machines_click_earns_nothing(shopping, texted):
     assert Order.objects.get().credited_message is None
 
 
-@pytest.mark.parametrize("spoil", [lambda t: t + "x", lambda t: t[:-1], lambda t: "", lambda t: t.upper(), lambda t: "1" + t, lambda t: "é" + t])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda t: t + "x", lambda t: t[:-1], lambda t: "", lambda t: t.upper(), lambda t: "1" + t, lambda t: "é" + t],
+)
 def test_a_spoiled_token_is_refused(shopping, texted, spoil):
     with pytest.raises(Refusal, match="bad_token"):
         carts.recoverable(spoil(texted[2]))

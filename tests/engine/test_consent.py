@@ -18,7 +18,12 @@ def test_a_grant_keeps_its_evidence(shop, clock):
     state = consent.grant(contact, channel="email", source="/signup/", wording="Yes, write to me.", now=clock.now)
 
     record = ConsentRecord.objects.get()
-    assert (record.state, record.wording, record.source, record.at) == ("granted", "Yes, write to me.", "/signup/", clock.now)
+    assert (record.state, record.wording, record.source, record.at) == (
+        "granted",
+        "Yes, write to me.",
+        "/signup/",
+        clock.now,
+    )
     assert (state.state, state.record) == ("granted", record)
 
 

@@ -53,7 +53,12 @@ def test_an_accepted_text_leaves_its_proof(shopping, due_text):
 
 def test_asked_twice_it_is_queued_once(shopping, due_text):
     again = delivery.queue(
-        due_text.run, step="sms", channel="sms", due_at=due_text.due_at, not_after=due_text.not_after, now=shopping.clock.now
+        due_text.run,
+        step="sms",
+        channel="sms",
+        due_at=due_text.due_at,
+        not_after=due_text.not_after,
+        now=shopping.clock.now,
     )
 
     assert again.pk == due_text.pk
@@ -177,7 +182,9 @@ def test_a_dead_workers_attempt_is_unknown_without_a_key(shopping, due_text):
     assert Attempt.objects.get().outcome == "unknown"
 
 
-def test_a_dead_workers_attempt_is_repeated_with_the_same_key_where_the_gateway_knows_keys(shopping, due_text, monkeypatch):
+def test_a_dead_workers_attempt_is_repeated_with_the_same_key_where_the_gateway_knows_keys(
+    shopping, due_text, monkeypatch
+):
     monkeypatch.setattr(MemoryGateway, "has_idempotency_keys", True)
     hang(due_text, shopping)
 
@@ -224,5 +231,7 @@ def test_a_missing_gateway_holds_the_message_and_says_so(shopping, due_text):
 
 def hang(message, shopping):
     """As a worker leaves it that is killed between the attempt's commit and the provider's answer."""
-    Message.objects.update(state="attempting", fence=1, attempts_made=1, leased_until=shopping.clock.now, sent_at=shopping.clock.now)
+    Message.objects.update(
+        state="attempting", fence=1, attempts_made=1, leased_until=shopping.clock.now, sent_at=shopping.clock.now
+    )
     Attempt.objects.create(message=message, fence=1, gateway="default", started_at=shopping.clock.now)

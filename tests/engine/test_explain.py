@@ -37,19 +37,32 @@ def ana(shop):
 def story(shop, ana):
     """Ana agreed, left a cart, got an e-mail, followed its link and ordered."""
     consent.grant(ana, channel="email", source="checkout box", wording_version="2026-01", now=NOW)
-    cart = rows.cart(shop, contact=ana, reference="17", created_at=later(minutes=1), abandoned_at=later(hours=1), items=[{}, {}])
+    cart = rows.cart(
+        shop, contact=ana, reference="17", created_at=later(minutes=1), abandoned_at=later(hours=1), items=[{}, {}]
+    )
     run = rows.run(rows.flow(shop), contact=ana, cart=cart)
     rows.decision(shop, "entered", contact=ana, cart=cart, run=run, flow_slug="checkout", at=later(hours=1, seconds=1))
-    message = rows.message(run, step="reminder", created_at=later(hours=4), due_at=later(hours=5), delivered_at=later(hours=6))
+    message = rows.message(
+        run, step="reminder", created_at=later(hours=4), due_at=later(hours=5), delivered_at=later(hours=6)
+    )
     for code, moment in (("queued", later(hours=4)), ("sent", later(hours=5))):
         rows.decision(shop, code, contact=ana, run=run, message=message, step="reminder", at=moment)
     Attempt.objects.create(
-        message=message, fence=1, gateway="smtp", outcome="accepted", started_at=later(hours=5), ended_at=later(hours=5, seconds=2)
+        message=message,
+        fence=1,
+        gateway="smtp",
+        outcome="accepted",
+        started_at=later(hours=5),
+        ended_at=later(hours=5, seconds=2),
     )
-    link = Link.objects.create(shop=shop, code="abcd2345", message=message, destination="https://shop.example.com/x", created_at=NOW)
+    link = Link.objects.create(
+        shop=shop, code="abcd2345", message=message, destination="https://shop.example.com/x", created_at=NOW
+    )
     Click.objects.create(link=link, at=later(hours=6, seconds=1), is_human=False)
     Click.objects.create(link=link, at=later(hours=7), is_human=True)
-    rows.order(shop, contact=ana, number="100017", total=Decimal("49.90"), placed_at=later(hours=8), credited_message=message)
+    rows.order(
+        shop, contact=ana, number="100017", total=Decimal("49.90"), placed_at=later(hours=8), credited_message=message
+    )
     return message
 
 
@@ -86,12 +99,26 @@ def test_every_event_about_a_message_leads_to_it(ana, story):
 
 
 def test_a_message_that_did_not_go_out_says_why(shop, ana):
-    message = rows.message(rows.run(rows.flow(shop), contact=ana), step="sms", channel="sms", state="cancelled", reason="no_consent")
-    rows.decision(shop, "no_consent", contact=ana, message=message, step="sms", facts={"channel": "sms", "state": ""}, at=later(hours=1))
+    message = rows.message(
+        rows.run(rows.flow(shop), contact=ana), step="sms", channel="sms", state="cancelled", reason="no_consent"
+    )
+    rows.decision(
+        shop,
+        "no_consent",
+        contact=ana,
+        message=message,
+        step="sms",
+        facts={"channel": "sms", "state": ""},
+        at=later(hours=1),
+    )
 
     assert told(ana) == [
         ("decision", "No consent for this channel", "sms · channel: sms"),
-        ("message", "Text scheduled", "Checkout: sms · due 11/24/2026 9 a.m. · Cancelled · No consent for this channel"),
+        (
+            "message",
+            "Text scheduled",
+            "Checkout: sms · due 11/24/2026 9 a.m. · Cancelled · No consent for this channel",
+        ),
     ]
 
 

@@ -62,4 +62,3 @@ def test_the_shops_own_statements_keep_their_own_patience(client, locked_tables)
     with connection.cursor() as cursor:
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("0",)
-

@@ -52,7 +52,9 @@ def test_a_shop_without_rows_has_a_zero_for_every_day(shop):
     found = overview(shop)
 
     assert [day.date for day in found.days] == [date(2026, 11, number) for number in range(17, 25)]
-    assert {(day.abandoned, day.messaged, day.recovered, day.revenue) for day in found.days} == {(0, 0, 0, Decimal("0.00"))}
+    assert {(day.abandoned, day.messaged, day.recovered, day.revenue) for day in found.days} == {
+        (0, 0, 0, Decimal("0.00"))
+    }
     assert figures(shop) == (0, 0, 0, Decimal("0.00"))
     assert found.is_empty
 
@@ -138,7 +140,10 @@ def test_days_are_those_of_the_shops_time_zone():
     found = overview(auckland)
 
     # Midnight in Auckland (UTC+13 in November) is 11:00 UTC of the day before.
-    assert {day.date: day.abandoned for day in found.days if day.abandoned} == {date(2026, 11, 20): 1, date(2026, 11, 21): 1}
+    assert {day.date: day.abandoned for day in found.days if day.abandoned} == {
+        date(2026, 11, 20): 1,
+        date(2026, 11, 21): 1,
+    }
     assert (found.days[0].date, found.days[-1].date) == (date(2026, 11, 18), date(2026, 11, 25))
 
 
@@ -193,14 +198,18 @@ def test_lines_of_two_shops_keep_their_own_currency(sent):
 
 def test_the_number_of_queries_does_not_grow_with_the_shop(shop, flow):
     def queries():
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             overview(shop)
         return len(captured)
 
     before = queries()
     for day in range(18, 24):
         for _number in range(5):
-            sent = rows.message(rows.run(rows.flow(shop), cart=rows.cart(shop, abandoned_at=at(day)), entered_at=at(day)))
+            sent = rows.message(
+                rows.run(rows.flow(shop), cart=rows.cart(shop, abandoned_at=at(day)), entered_at=at(day))
+            )
             rows.order(shop, placed_at=at(day), credited_message=sent)
 
     assert figures(shop)[:3] == (30, 30, 30)

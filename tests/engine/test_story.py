@@ -23,7 +23,13 @@ def codes(**filters):
 
 
 def place_order(shopping, reference="1001", *, cart="17", email=EMAIL, **changes):
-    facts = {"currency": "EUR", "total": 499, "identity": Identity(email=email), "cart_reference": cart, "placed_at": shopping.clock.now}
+    facts = {
+        "currency": "EUR",
+        "total": 499,
+        "identity": Identity(email=email),
+        "cart_reference": cart,
+        "placed_at": shopping.clock.now,
+    }
     shopping.host.orders[reference] = OrderSnapshot(reference=reference, **{**facts, **changes})
     orders.touch(host="default", reference=reference, now=shopping.clock.now)
 
@@ -102,7 +108,13 @@ def test_a_cart_nobody_is_known_for_is_counted_as_such(shopping):
 def test_the_address_typed_at_the_checkout_is_enough(shopping, mailoutbox):
     shopping.consent("email")
     shopping.host.carts["17"] = build_cart("17")
-    carts.touch(host="default", reference="17", identity=Identity(email=" ANA@example.com"), stage="checkout", now=shopping.clock.now)
+    carts.touch(
+        host="default",
+        reference="17",
+        identity=Identity(email=" ANA@example.com"),
+        stage="checkout",
+        now=shopping.clock.now,
+    )
 
     shopping.wait(hours=4)
 
@@ -252,7 +264,10 @@ def test_no_step_is_caught_up_after_an_outage(shopping, mailoutbox):
 
     assert MemoryGateway.outbox == []
     assert [step for step, state in shopping.sent if state == "accepted"] == ["question"]
-    assert [d.step for d in Decision.objects.filter(code="step_skipped", facts__because="deadline").order_by("pk")] == ["sms", "reminder"]
+    assert [d.step for d in Decision.objects.filter(code="step_skipped", facts__because="deadline").order_by("pk")] == [
+        "sms",
+        "reminder",
+    ]
 
 
 def test_the_caps_hold_across_flows(shopping, mailoutbox):
@@ -272,14 +287,25 @@ def test_the_caps_hold_across_flows(shopping, mailoutbox):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda s: consent.unsubscribe(Contact.objects.get().pk, channel="email", message_id=None, source="t", now=s.clock.now), "suppressed"),
-        (lambda s: consent.suppress(s.shop, channel="email", address=EMAIL, reason="bounced", now=s.clock.now), "suppressed"),
+        (
+            lambda s: consent.unsubscribe(
+                Contact.objects.get().pk, channel="email", message_id=None, source="t", now=s.clock.now
+            ),
+            "suppressed",
+        ),
+        (
+            lambda s: consent.suppress(s.shop, channel="email", address=EMAIL, reason="bounced", now=s.clock.now),
+            "suppressed",
+        ),
         (lambda s: consent.withdraw(Contact.objects.get(), channel="email", source="t", now=s.clock.now), "no_consent"),
         (lambda s: Contact.objects.update(erased_at=s.clock.now), "erased"),
         (lambda s: Contact.objects.update(email=""), "no_address"),
         (lambda s: s.host.carts.clear(), "subject_gone"),
         (lambda s: s.host.carts.update({"17": build_cart("17", items=())}), "subject_empty"),
-        (lambda s: s.host.carts.update({"17": build_cart("17", identity=Identity(email="bob@example.com"))}), "subject_reassigned"),
+        (
+            lambda s: s.host.carts.update({"17": build_cart("17", identity=Identity(email="bob@example.com"))}),
+            "subject_reassigned",
+        ),
     ],
 )
 def test_what_changed_since_the_text_keeps_the_e_mail_back(shopping, mailoutbox, change, reason):
@@ -377,7 +403,9 @@ def test_a_template_error_parks_its_message_and_no_other(shopping, mailoutbox):
     content = run.version.content
     content["reminder"]["languages"]["en"]["subject"] = "Hello\n {{ cart.total | nosuchfilter }}"
     type(run.version).objects.filter(pk=run.version_id).update(content=content)
-    other = flows.publish(Flow.objects.get(slug="abandoned-checkout"), *shipped("abandoned_checkout"), now=shopping.clock.now)
+    other = flows.publish(
+        Flow.objects.get(slug="abandoned-checkout"), *shipped("abandoned_checkout"), now=shopping.clock.now
+    )
     assert other.number == 2
     shopping.leave_cart("18", stage="checkout", identity=Identity(email="bob@example.com"))
 

@@ -28,6 +28,7 @@ class Fault(StrEnum):
     RESET_BEFORE_BODY = "reset_before_body"
     RESET_AFTER_BODY = "reset_after_body"
     CLOSE_AFTER_BODY = "close_after_body"
+    GARBAGE_AFTER_BODY = "garbage_after_body"
     HALF_ANSWER = "half_answer"
     BROKEN_SUCCESS = "broken_success"
     EMPTY_SUCCESS = "empty_success"
@@ -217,6 +218,10 @@ class _Handler(BaseHTTPRequestHandler):
             case Fault.RESET_AFTER_BODY:
                 self._reset()
             case Fault.CLOSE_AFTER_BODY:
+                self.close_connection = True
+            case Fault.GARBAGE_AFTER_BODY:
+                # Below TLS, where there is TLS.
+                os.write(self.connection.fileno(), b"garbage\r\n" * 20)
                 self.close_connection = True
             case Fault.HALF_ANSWER:
                 self._send(reply, cut=len(reply.bytes) // 2)

@@ -28,7 +28,12 @@ def test_the_story_holds_with_two_workers_and_beat(tmp_path):
     }
 
     told = subprocess.run(
-        [sys.executable, "-m", "tests.journeys.with_celery"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280
+        [sys.executable, "-m", "tests.journeys.with_celery"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
 
     assert told.returncode == 0, told.stdout[-6000:] + told.stderr[-6000:]

@@ -12,7 +12,9 @@ class Shop(Host):
     def get_order(self, reference):
         if purchase := Purchase.objects.filter(pk=reference).first():
             buyer, basket = Identity(email=purchase.email), str(purchase.basket_id)
-            return Order(reference=reference, currency="EUR", total=purchase.total, identity=buyer, cart_reference=basket)
+            return Order(
+                reference=reference, currency="EUR", total=purchase.total, identity=buyer, cart_reference=basket
+            )
 
     def restore_cart(self, request, items, coupon=""):
         basket = Basket.of(request)

@@ -19,7 +19,9 @@ def add(request, product_id):
 
 def basket(request):
     lines = Basket.of(request).lines.select_related("product").order_by("pk")
-    return HttpResponse("\n".join(f"{line.quantity} x {line.product.name}" for line in lines), content_type="text/plain")
+    return HttpResponse(
+        "\n".join(f"{line.quantity} x {line.product.name}" for line in lines), content_type="text/plain"
+    )
 
 
 @csrf_exempt

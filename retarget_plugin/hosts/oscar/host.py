@@ -40,6 +40,10 @@ class OscarHost(Host):
     def restore_cart(self, request: HttpRequest, items: Sequence[Item], coupon: str = "") -> str:
         return restore.restore(request, items, coupon)
 
+    def current_cart(self, request: HttpRequest) -> str:
+        basket = getattr(request, "basket", None)
+        return str(basket.pk) if basket is not None and basket.pk else ""
+
     def create_coupon(self, spec: CouponSpec) -> str | None:
         return vouchers.mint(spec, priority=self.settings.coupon_priority)
 

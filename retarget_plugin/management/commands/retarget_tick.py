@@ -22,7 +22,9 @@ class Command(BaseCommand):
     help = "Send what is due: read orders, sweep carts, move flows on, hand messages to their providers."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--loop", type=float, metavar="SECONDS", help="Go on for ever, with this pause between rounds.")
+        parser.add_argument(
+            "--loop", type=float, metavar="SECONDS", help="Go on for ever, with this pause between rounds."
+        )
         parser.add_argument("--until-idle", action="store_true", help="Go on until a round finds nothing to do.")
         parser.add_argument("--json", action="store_true", help="Print what was done as one JSON object.")
 
