@@ -25,8 +25,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
     parser.add_argument("--exit", action="store_true", help="end after the story; status 0 only if every stage held")
     parser.add_argument("--port", type=int, default=8000, help="port of the shop (8000); another one if it is taken")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / ".demo", help="folder of its database and pictures; emptied first"
+    )
     arguments = parser.parse_args()
-    data = Path(tempfile.mkdtemp(prefix="retarget-demo-")) if arguments.exit else ROOT / ".demo"
+    data = Path(tempfile.mkdtemp(prefix="retarget-demo-")) if arguments.exit else arguments.data
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -64,7 +64,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": [STYLES]}
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         """Where there is one shop, no list says which."""
         columns = super().get_list_display(request)
         return columns if _has_many_shops(request) else [name for name in columns if name != "shop"]

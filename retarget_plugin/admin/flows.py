@@ -51,7 +51,8 @@ BUTTONS = (
         slug="pause",
         label=gettext_lazy("Pause"),
         question=gettext_lazy(
-            "Nobody enters and nothing is sent while the flow is paused. Everybody stays where they are; what becomes too old meanwhile is not sent later."
+            "Nobody enters and nothing is sent while the flow is paused. "
+            "Everybody stays where they are; what becomes too old meanwhile is not sent later."
         ),
         done=gettext_lazy("The flow is paused."),
         act="pause",

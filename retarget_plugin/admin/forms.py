@@ -97,7 +97,8 @@ class ShopForm(forms.ModelForm):
         if sender and not _SENDER.fullmatch(sender):
             raise ValidationError(
                 _(
-                    "%(value)s cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000."
+                    "%(value)s cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, "
+                    "or a number such as +33755530000."
                 )
                 % {"value": _quoted(sender)}
             )
@@ -129,7 +130,7 @@ def _countries() -> set[str]:
     """ISO 3166 two-letter codes, without the groupings and test codes that the locale data lists beside them."""
     from babel import Locale
 
-    territories = Locale("en").territories
+    territories: set[str] = {str(code) for code in Locale("en").territories}
     return {
         code
         for code in territories

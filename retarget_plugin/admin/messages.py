@@ -36,7 +36,8 @@ BUTTONS = (
         slug="release",
         label=gettext_lazy("Release"),
         question=gettext_lazy(
-            "The message is scheduled again and goes out at the next opportunity. Mend its text first, or it will be parked again."
+            "The message is scheduled again and goes out at the next opportunity. "
+            "Mend its text first, or it will be parked again."
         ),
         done=gettext_lazy("The message is scheduled again."),
         act="release",
@@ -242,8 +243,10 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
 def _notice_words(state: str, count: int) -> str:
     if state == MessageState.UNKNOWN:
         words = ngettext(
-            "The outcome of %(count)s message is unknown: it may have arrived, so it is not sent again. Look it up at the provider.",
-            "The outcome of %(count)s messages is unknown: they may have arrived, so they are not sent again. Look them up at the provider.",
+            "The outcome of %(count)s message is unknown: it may have arrived, so it is not sent again. "
+            "Look it up at the provider.",
+            "The outcome of %(count)s messages is unknown: they may have arrived, so they are not sent again. "
+            "Look them up at the provider.",
             count,
         )
     else:

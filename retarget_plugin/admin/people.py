@@ -26,7 +26,7 @@ def may_see(request: HttpRequest) -> bool:
 def record_view(request: HttpRequest, row: Any) -> None:
     """Keep that this member of staff looked at the personal data in `row`: in the row's history and in the log."""
     LogEntry.objects.log_actions(
-        user_id=request.user.pk,
+        user_id=str(request.user.pk),
         queryset=[row],
         action_flag=VIEWED,
         change_message=_("Personal data viewed."),

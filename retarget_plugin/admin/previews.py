@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.http import HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from retarget_plugin.domain import sms
@@ -53,5 +54,8 @@ def frame(html: str) -> HttpResponse:
 def nothing() -> HttpResponse:
     """A frame that says that there is no HTML."""
     return frame(
-        render_to_string("admin/retarget_plugin/frames/nothing.html", {"words": _("There is nothing to show here.")})
+        render_to_string(
+            "admin/retarget_plugin/frames/nothing.html",
+            {"words": _("There is nothing to show here."), "language": get_language()},
+        )
     )

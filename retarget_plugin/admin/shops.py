@@ -23,7 +23,7 @@ from .facts import STYLES, web_address
 from .forms import ShopForm
 from .reports import ReportPages
 
-FIELDSETS = (
+FIELDSETS: Any = (
     (None, {"fields": ("name", "base_url", "is_paused")}),
     (
         _("Where the shop is"),
@@ -69,7 +69,8 @@ FIELDSETS = (
         {
             "fields": (("email_from", "email_until"), ("sms_from", "sms_until"), "sms_on_sundays", "sms_on_holidays"),
             "description": _(
-                "In each person's own time zone, or the shop's where theirs is not known. Outside these hours messages wait or are dropped."
+                "In each person's own time zone, or the shop's where theirs is unknown. "
+                "Outside these hours messages wait or are dropped."
             ),
         },
     ),

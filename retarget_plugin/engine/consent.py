@@ -68,7 +68,9 @@ def is_suppressed(shop: Shop, *, channel: str, address: str) -> bool:
 
 def unsubscribe(contact_id: int, *, channel: str, message_id: int | None, source: str, now: datetime) -> Contact | None:
     """End marketing on `channel` for a contact, by its own wish. Twice is as good as once; None when it is unknown."""
-    contact = Contact.objects.select_related("shop").filter(pk=contact_id).first()
+    contact = Contact.objects.select_related("shop", "merged_into__shop").filter(pk=contact_id).first()
+    # An old message names who was merged since; the wish is the person's, wherever the address went.
+    contact = contact.merged_into or contact if contact else None
     if contact is None or channel not in list(Channel):
         return None
     state = Consent.objects.filter(contact=contact, channel=channel, purpose=Purpose.MARKETING).first()
@@ -79,7 +81,7 @@ def unsubscribe(contact_id: int, *, channel: str, message_id: int | None, source
         if address := address_of(contact, channel):
             suppress(contact.shop, channel=channel, address=address, reason=SuppressionReason.UNSUBSCRIBED, now=now)
         if message_id:
-            Message.objects.filter(pk=message_id, contact=contact, unsubscribed_at=None).update(unsubscribed_at=now)
+            Message.objects.filter(pk=message_id, shop=contact.shop, unsubscribed_at=None).update(unsubscribed_at=now)
         signals.emit(signals.contact_unsubscribed, sender=Contact, contact=contact.pk, channel=channel)
     return contact
 

@@ -86,17 +86,17 @@ def timeline(contact: Contact, *, limit: int = 200) -> list[Event]:
     clicks = Click.objects.filter(link__message__contact=contact).select_related("link").order_by("-at", "-pk")[:limit]
     orders = Order.objects.filter(contact=contact).order_by("-placed_at", "-pk")[:limit]
     consents = ConsentRecord.objects.filter(contact=contact).order_by("-at", "-pk")[:limit]
+    # Of one instant, what follows stands above what it follows from; the sort is stable.
     events = [
-        *_each(_consent, consents),
-        *_each(_cart, carts),
-        *_each(_message, messages),
-        *_each(_attempt, attempts),
-        *_decisions(decisions, messages=messages, attempts=attempts),
-        *_each(_click, clicks),
         *_each(_order, orders),
+        *_each(_click, clicks),
+        *_each(_attempt, attempts),
+        *_each(_message, messages),
+        *_decisions(decisions, messages=messages, attempts=attempts),
+        *_each(_cart, carts),
+        *_each(_consent, consents),
     ]
-    # A stable sort: of one instant, what follows stands above what it follows from.
-    return sorted(reversed(events), key=lambda event: event.at, reverse=True)[:limit]
+    return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
 
 
 def outcome_label(outcome: str) -> str:
@@ -107,7 +107,7 @@ def outcome_label(outcome: str) -> str:
 def facts_in_words(facts: Mapping[str, Any]) -> str:
     """The facts of a decision as `name: value` pairs, moments in the active time zone."""
     return ", ".join(
-        f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in facts.items() if value not in ("", None)
+        f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in sorted(facts.items()) if value not in ("", None)
     )
 
 
@@ -120,7 +120,7 @@ def reason_label(code: str) -> str:
 
 
 def _each(tell: Any, rows: Iterable[Any]) -> list[Event]:
-    return [event for row in rows for event in tell(row)]
+    return [event for row in rows for event in reversed(list(tell(row)))]
 
 
 def _consent(record: ConsentRecord) -> Iterator[Event]:

@@ -154,7 +154,7 @@ def flow_lines(flows: Iterable[Flow], *, since: datetime, until: datetime) -> di
     }
 
 
-def _carts_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: datetime) -> dict[date, Mapping[str, int]]:
+def _carts_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: datetime) -> dict[date, Mapping[str, Any]]:
     accepted = Message.objects.filter(run__cart=OuterRef("pk"), state=MessageState.ACCEPTED)
     rows = (
         Cart.objects.filter(shop=shop, abandoned_at__gte=since, abandoned_at__lt=until)
@@ -174,7 +174,7 @@ def _orders_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: dateti
         .annotate(recovered=Count("pk"), revenue=Sum("total"))
         .order_by()
     )
-    return list(rows)
+    return [dict(row) for row in rows]
 
 
 def _recovered(orders: QuerySet[Order], *, since: datetime, until: datetime) -> QuerySet[Order]:

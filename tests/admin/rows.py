@@ -63,7 +63,7 @@ def contact(shop, **changes) -> Contact:
 
 def cart(shop, **changes) -> Cart:
     facts = {
-        "reference": str(next(_numbers)),
+        "reference": f"ref-{next(_numbers)}",
         "touched_at": NOW,
         "created_at": NOW,
         "read_at": NOW,
@@ -110,7 +110,7 @@ def message(run, **changes) -> Message:
 
 def order(shop, **changes) -> Order:
     facts = {
-        "reference": str(next(_numbers)),
+        "reference": f"ref-{next(_numbers)}",
         "currency": "EUR",
         "total": Decimal("49.90"),
         "placed_at": NOW,

@@ -36,10 +36,6 @@ def sold(shop):
     return sent
 
 
-def squeezed(text):
-    return re.sub(r">\s+<", "><", " ".join(text.split()))
-
-
 def drawing_of(text):
     return re.search(r"<svg viewBox.*?</svg>", text, re.S)[0]
 
@@ -51,7 +47,7 @@ def download(client, shop, table, days=7):
 
 
 def test_the_four_figures_are_large(owner, shop, sold):
-    text = squeezed(read(owner, page("shop_report_of", shop.pk)))
+    text = read(owner, page("shop_report_of", shop.pk))
 
     headlines = re.findall(r"<dt>([^<]+)</dt><dd><strong>([^<]+)</strong>", text)
     assert headlines == [
@@ -64,13 +60,13 @@ def test_the_four_figures_are_large(owner, shop, sold):
 
 
 def test_the_drawing_has_a_group_and_the_table_a_row_for_every_day(owner, shop, sold):
-    text = squeezed(read(owner, page("shop_report_of", shop.pk) + "?days=30"))
+    text = read(owner, page("shop_report_of", shop.pk) + "?days=30")
 
     drawing = drawing_of(text)
     assert len(re.findall(r'<rect class="rt-bar-abandoned"', drawing)) == 30
     assert "3 abandoned, 1 messaged, 1 recovered" in drawing
     assert 'role="img"' in drawing
-    cells = '<td class="rt-number">3</td><td class="rt-number">1</td><td class="rt-number">1</td><td class="rt-number">€1,234.50</td>'
+    cells = "".join(f'<td class="rt-number">{figure}</td>' for figure in ("3", "1", "1", "€1,234.50"))
     assert text.count(cells) == 1
     assert len(re.findall(r'<tr><th scope="row">\d', text)) == 30
 
@@ -88,7 +84,7 @@ def test_the_drawing_is_the_same_in_a_language_that_writes_commas(owner, shop, s
 def test_every_flow_has_its_line(owner, shop, sold):
     rows.flow(shop, name="Quiet")
 
-    text = squeezed(read(owner, page("shop_report_of", shop.pk)))
+    text = read(owner, page("shop_report_of", shop.pk))
 
     found = re.findall(
         r'">(\w+)</a>(?:\s?<span class="rt-badge rt-badge-quiet">Off</span>)?\s?</th>((?:<td class="rt-number">[^<]+</td>)+)',
@@ -103,7 +99,7 @@ def test_another_currency_is_told_apart(owner, shop, sold):
         shop, total=Decimal("10"), currency="USD", placed_at=timezone.now() - timedelta(hours=1), credited_message=sold
     )
 
-    text = squeezed(read(owner, page("shop_report_of", shop.pk)))
+    text = read(owner, page("shop_report_of", shop.pk))
 
     assert "1 of the recovered orders was placed in another currency: $10.00, not added to the revenue." in text
 
@@ -147,7 +143,7 @@ def test_an_empty_period_says_what_to_do_next(owner, shop):
 
     assert "Nothing happened in this period yet." in text
     assert "Turn on a flow." in text
-    assert "come back here after 60 minutes." in " ".join(text.split())
+    assert "come back here after 60 minutes." in text
     assert "<svg viewBox" not in text
 
 

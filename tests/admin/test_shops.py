@@ -111,7 +111,8 @@ def test_settings_are_stored_as_standards_write_them(owner, shop):
         (
             "sms_sender",
             "MY GREAT SHOP",
-            "“MY GREAT SHOP” cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, or a number such as +33755530000.",
+            "“MY GREAT SHOP” cannot be shown as a sender. Use up to 11 letters and digits, such as MYSHOP, "
+            "or a number such as +33755530000.",
         ),
         ("abandoned_after_minutes", "0", "Ensure this value is greater than or equal to 1."),
     ],

@@ -427,6 +427,23 @@ def test_shipping_is_told_as_the_shop_states_it(compiled, amount, says, says_not
     assert says_not not in body
 
 
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        (0, "Your parcel reaches you the day you order."),
+        (1, "Your parcel reaches you 1 day after your order."),
+        (3, "Your parcel reaches you 3 days after your order."),
+    ],
+)
+def test_days_to_delivery_are_told_as_people_say_them(compiled, days, says):
+    context = sample()
+    context["shop"]["delivery_days"] = days
+
+    rendered = content.render_email(compiled["abandoned_checkout"]["shipping"], language="en", context=context)
+
+    assert says in rendered.text.splitlines()
+
+
 def test_a_coupon_mail_without_a_coupon_does_not_leave(compiled):
     with pytest.raises(TemplateError, match=r"coupon\.text is missing here"):
         content.render_email(compiled["abandoned_cart"]["coupon"], language="en", context=sample(coupon=None))

@@ -37,6 +37,7 @@ ATTACKS = [
     "{{ 9 | times: 9000000000000000 | times: 9 }}",
     '{{ "now" | date: "%999999999d" }}',
     "{{ r | append: r }}",
+    "{% for i in (1..900) %}{{ r | date: '%Y' }}{% endfor %}",
     "{% assign a = 99999 %}{% for i in (1..100) %}{% assign a = a | times: a %}{% endfor %}",
     "{% for i in (1..1000) %}" + "{%if a%}{%endif%}" * 5000 + "{% endfor %}",
     "{%for i in (1..1000)%}{%if a%}{%endif%}{%endfor%}" * 1900,

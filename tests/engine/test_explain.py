@@ -141,7 +141,7 @@ def test_facts_are_read_as_words_and_moments(shop, ana):
     rows.decision(shop, "frequency_cap", contact=ana, facts=facts)
 
     assert told(ana) == [
-        ("decision", "Enough messages for now", "free at: 11/25/2026 9:30 a.m., zone: Europe/Paris, tried: a, b")
+        ("decision", "Enough messages for now", "free at: 11/25/2026 9:30 a.m., tried: a, b, zone: Europe/Paris")
     ]
 
 

@@ -72,7 +72,7 @@ class SmtpServer:
         self.transports: list[Any] = []
         self.port = 0
         self._user, self._password, self._journal = user, password, journal
-        self._controller: Controller | None = None
+        self._controller: Any = None
 
     def __enter__(self) -> Self:
         self._controller = _Controller(self, hostname=self.host, port=0)
@@ -104,7 +104,7 @@ class SmtpServer:
     def has_log_in(self) -> bool:
         return bool(self._user)
 
-    def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+    def authenticate(self, server: Any, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         is_right = (
             isinstance(data, LoginPassword)
             and data.login == self._user.encode()
@@ -113,9 +113,9 @@ class SmtpServer:
         return AuthResult(success=is_right, handled=is_right)
 
     async def handle_MAIL(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        server.taken = getattr(server, "taken", 0) + 1
+        server.taken += 1
         if server.taken > self.longest_connection:
             return "421 4.7.0 Too many messages on this connection"
         match self.mode:
@@ -130,7 +130,7 @@ class SmtpServer:
         return "250 OK"
 
     async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         match self.mode:
             case Mode.REFUSE_RECIPIENT:
@@ -140,10 +140,10 @@ class SmtpServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         if self.mode is Mode.REFUSE_TEXT:
             return "554 5.7.1 Message rejected as spam"
-        self._take(Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), bytes(envelope.content or b"")))
+        self._take(Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), envelope.original_content or b""))
         match self.mode:
             case Mode.DROP_AFTER_DATA:
                 server.transport.abort()
@@ -168,6 +168,9 @@ class _Protocol(SMTP):
     """aiosmtpd's, with a DATA that may never be answered and a count of connections."""
 
     event_handler: SmtpServer
+    transport: Any
+    #: Messages begun on this connection.
+    taken = 0
 
     def connection_made(self, transport: Any) -> None:
         self.event_handler.connections += 1
@@ -183,8 +186,9 @@ class _Protocol(SMTP):
 class _Controller(Controller):
     def _trigger_server(self) -> None:
         # Port 0 was asked for; only now it is known which one that is.
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        server: Any = self.server
+        self.port = server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     def factory(self) -> SMTP:
         return _Protocol(

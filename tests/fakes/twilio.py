@@ -182,8 +182,9 @@ class TwilioServer(WebFake):
             "status": "accepted" if service else "queued",
             "to": to,
         }
-        message["uri"] = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{message['sid']}.json"
-        self._callback_urls[message["sid"]] = form.get("StatusCallback", "")
+        sid = str(message["sid"])
+        message["uri"] = f"/2010-04-01/Accounts/{self.account_sid}/Messages/{sid}.json"
+        self._callback_urls[sid] = form.get("StatusCallback", "")
         self.sent.append(message)
         return Reply(201, message)
 

@@ -95,7 +95,7 @@ class WebFake:
         self._journal, self._certificate = journal, certificate
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     def answer(self, call: Call) -> Reply:
         """What the provider does with a request. Runs under a lock."""
@@ -115,6 +115,7 @@ class WebFake:
             owner = fake
 
         self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server.owner = self
         if self._certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self._certificate)
@@ -177,10 +178,11 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 256
+    owner: WebFake
 
     def get_request(self) -> Any:
         accepted = super().get_request()
-        self.RequestHandlerClass.owner.connections += 1
+        self.owner.connections += 1
         return accepted
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -190,7 +192,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    owner: WebFake
+    owner: Any
 
     def log_message(self, *_: object) -> None:
         pass
