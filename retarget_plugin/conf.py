@@ -15,7 +15,8 @@ class Settings:
 
     #: Shop systems by alias: {"BACKEND": dotted path, "OPTIONS": {...}}.
     HOSTS: dict[str, dict[str, Any]] = {}
-    #: SMS gateways by alias, in the same form.
+    #: SMS gateways by alias, in the same form, and "STOP": the words to say no by ("STOP au 36111"),
+    #: empty where the gateway adds them.
     SMS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "retarget_plugin.channels.sms.console.ConsoleGateway"}}
     #: A MAILERS alias or a mail backend's dotted path; empty: the project's own default.
     MAILER: str = ""

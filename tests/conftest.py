@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from retarget_plugin import receivers
+
 # Cases that other test modules subclass or call deserve readable assertions too.
 pytest.register_assert_rewrite("tests.contracts", "tests.journeys", "tests.fakes")
 
@@ -26,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _no_grudges():
+    """One test's locked table must not make the next test's events be passed over."""
+    receivers.patience.resting_until = 0.0
 
 
 @pytest.fixture(scope="session")

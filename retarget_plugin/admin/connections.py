@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from retarget_plugin import channels, conf, hosts
@@ -25,6 +27,7 @@ DEVELOPMENT = (
     "django.core.mail.backends.dummy.",
     "django.core.mail.backends.filebased.",
 )
+DEFAULT_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 UNSET_SENDER = "webmaster@localhost"
 
 
@@ -79,12 +82,22 @@ def _public_url() -> Connection:
 
 
 def _mail_backend() -> str:
-    """Dotted path of the mail backend in use; projects with MAILERS have no EMAIL_BACKEND."""
+    """Dotted path of the mail backend in use, or "" when it cannot be made; what is wrong with it is a problem of its own.
+
+    Django 6.1 brings MAILERS and warns whoever reads EMAIL_BACKEND.
+    """
     chosen = conf.settings.MAILER
-    mailers: Mapping[str, Any] | None = getattr(settings, "MAILERS", None)
-    if mailers:
-        return str(mailers.get(chosen or "default", {}).get("BACKEND", ""))
-    return chosen or settings.EMAIL_BACKEND
+    if hasattr(settings, "MAILERS"):
+        return str(settings.MAILERS.get(chosen or "default", {}).get("BACKEND", DEFAULT_BACKEND))
+    if chosen:
+        return chosen
+    if not hasattr(mail, "mailers"):
+        return settings.EMAIL_BACKEND
+    try:
+        kind = type(mail.mailers["default"])
+    except (ImproperlyConfigured, ImportError):
+        return ""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _piece(entries: Mapping[str, Any], alias: str) -> str:

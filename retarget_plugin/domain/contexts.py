@@ -26,6 +26,8 @@ _RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur"
 _MONEY_LIMIT = Decimal(10) ** 12
 # Liquid's opening marks. The engine would print them as they are; nobody should read them in a mail.
 _LIQUID_MARK = re.compile(r"\{(?=[{%])")
+# "=?" opens an encoded word: in a subject, a title could smuggle a line break past what reads headers (CVE-2024-6923).
+_ENCODED_WORD = re.compile(r"=(?=\?)")
 _URL = re.compile(r"""[^\s"'<>{}\\^`|\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]+""")
 _SPACES = re.compile(r"\s+")
 # What a name never holds, and what people who use a shop as a cannon put there: addresses, numbers, links.
@@ -35,7 +37,8 @@ _NO_NAME = re.compile(r"[/@\d<>{}\[\]\\|=*#$%^~]|www\.|\.[a-z]{2,}", re.IGNORECA
 def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
     """`value` as one line that holds only itself, or None when nothing is left.
 
-    Control characters, line breaks, direction marks and Liquid's marks are taken out; a longer text is cut at `limit`.
+    Control characters, line breaks, direction marks, Liquid's marks and those of encoded words are taken out; a longer
+    text is cut at `limit`.
     The answer is an exact str even where the host hands over markup that calls itself safe.
     """
     if value is None:
@@ -43,7 +46,7 @@ def clean_text(value: object, limit: int = TITLE_LIMIT) -> str | None:
     text = str.__str__(str(value))[: limit * 8]
     if not text.isprintable():
         text = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_unprintable(char))
-    text = _SPACES.sub(" ", _LIQUID_MARK.sub("", text)).strip()
+    text = _SPACES.sub(" ", _ENCODED_WORD.sub("", _LIQUID_MARK.sub("", text))).strip()
     if len(text) > limit:
         text = f"{text[: limit - 1].rstrip(' ,;:-–—')}…"
     return text or None

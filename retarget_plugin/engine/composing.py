@@ -83,7 +83,7 @@ def compose(message: Message, *, cart: Cart | None, now: datetime) -> Composed:
         first_name=contact.first_name,
         last_name=contact.last_name,
         cart=cart,
-        cart_url=links.shorten(_destination(message), shop=shop, message=message, now=now),
+        cart_url=links.shorten(_destination(message), message=message, purpose=links.CART, now=now),
         unsubscribe_url=unsubscribe_url,
         stop=_stop(message, compiled["languages"][language], unsubscribe_url, now=now),
     )
@@ -207,7 +207,7 @@ def _stop(message: Message, written: Mapping[str, Any], unsubscribe_url: str, *,
     mention = _stop_mention(message.shop, written)
     if mention is not None:
         return mention
-    short_url = links.shorten(unsubscribe_url, shop=message.shop, message=message, now=now)
+    short_url = links.shorten(unsubscribe_url, message=message, purpose=links.UNSUBSCRIBE, now=now)
     return f"{written['words']['stop_link']} {short_url}"
 
 

@@ -17,7 +17,7 @@ from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.messages import Outcome, OutgoingEmail
 from retarget_plugin.domain.vocabulary import CartState, Channel, MessageState, OutcomeKind, Reason, SuppressionReason
 from retarget_plugin.exceptions import ConfigurationError, GatewayError, TemplateError
-from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, Shop
+from retarget_plugin.models import Attempt, Contact, FlowRun, FlowVersion, Message, MessageBody, Shop
 from retarget_plugin.models.claims import claim
 
 from . import composing, consent, contacts, decisions, gates, orders
@@ -81,8 +81,18 @@ def _dispatch_for(shop: Shop, *, now: datetime) -> Counter[str]:
         fence=F("fence") + 1,
         leased_until=now + timedelta(seconds=conf.settings.LEASE_SECONDS),
     )
-    mine = Message.objects.filter(pk__in=[row.pk for row in claimed]).select_related(*RELATED).order_by("due_at", "pk")
-    return Counter(_deliver(message, now=now) for message in mine)
+    return Counter(_deliver(message, now=now) for message in _load([row.pk for row in claimed]))
+
+
+def _load(ids: list[int]) -> list[Message]:
+    """The messages with all they need. A version's compiled texts are large: they are read once for all its messages."""
+    rows = Message.objects.filter(pk__in=ids).select_related(*RELATED).defer("run__version__content")
+    messages = list(rows.order_by("due_at", "pk"))
+    versions = FlowVersion.objects.in_bulk({message.run.version_id for message in messages if message.run})
+    for message in messages:
+        if message.run:
+            message.run.version = versions[message.run.version_id]
+    return messages
 
 
 def recover(*, now: datetime) -> Counter[str]:

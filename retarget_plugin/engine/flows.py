@@ -79,6 +79,8 @@ def preflight(flow: Flow) -> list[str]:
     problems += _host_problems(shop)
     if Channel.EMAIL in used and not shop.postal_address:
         problems.append(_("Fill in the shop's postal address: marketing e-mail must carry it."))
+    if Channel.EMAIL in used and not (shop.support_email or shop.reply_to or shop.support_phone):
+        problems.append(_("Fill in how customer service is reached: the messages invite people to ask."))
     if Channel.SMS in used:
         problems += _gateway_problems(shop)
     return problems

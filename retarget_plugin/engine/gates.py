@@ -57,9 +57,9 @@ def verdict(message: Message, *, now: datetime) -> Verdict:
 def verdicts(messages: Sequence[Message], *, now: datetime) -> dict[int, Verdict]:
     """Verdicts by message id, in a fixed number of queries for the whole batch. Everything is read afresh."""
     fresh = list(
-        Message.objects.filter(pk__in=[message.pk for message in messages]).select_related(
-            "shop", "contact", "run__flow", "run__version", "run__cart"
-        )
+        Message.objects.filter(pk__in=[message.pk for message in messages])
+        .select_related("shop", "contact", "run__flow", "run__version", "run__cart")
+        .defer("run__version__content")
     )
     known = _gather(fresh, now=now)
     return {message.pk: _judge(message, known, now=now) for message in fresh}

@@ -11,11 +11,14 @@ from django.urls import reverse
 
 from retarget_plugin import conf
 from retarget_plugin.exceptions import ConfigurationError
-from retarget_plugin.models import Link, Message, Shop
+from retarget_plugin.models import Link, Message
 
 # No 0/O, 1/l/I: somebody will type one from a phone. 8 of 55 are 46 random bits.
 ALPHABET = "23456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"
 LENGTH = 8
+
+CART = "cart"
+UNSUBSCRIBE = "unsubscribe"
 
 
 def public_url(path: str) -> str:
@@ -28,10 +31,13 @@ def public_url(path: str) -> str:
     return f"{origin.rstrip('/')}{path}"
 
 
-def shorten(destination: str, *, shop: Shop, message: Message | None, now: datetime) -> str:
-    """The absolute short URL of `destination`. The same message and destination answer the same link."""
-    link = Link.objects.filter(message=message, destination=destination).first() if message else None
-    link = link or _create(destination, shop=shop, message=message, now=now)
+def shorten(destination: str, *, message: Message, purpose: str, now: datetime) -> str:
+    """The absolute short URL of `destination`. Asked again for the same message and purpose, the same one.
+
+    A link that says no never expires; any other leads on for RECOVERY_DAYS.
+    """
+    link = Link.objects.filter(message=message, purpose=purpose).first()
+    link = link or _create(destination, message=message, purpose=purpose, now=now)
     path = reverse("retarget_plugin:short_link", args=[link.code])
     origin = conf.settings.SHORT_URL
     return f"{origin.rstrip('/')}{path}" if origin else public_url(path)
@@ -43,20 +49,23 @@ def find(code: str, *, now: datetime) -> Link | None:
     return Link.objects.select_related("message__contact", "shop").filter(alive, code=code).first()
 
 
-def _create(destination: str, *, shop: Shop, message: Message | None, now: datetime) -> Link:
-    expires_at = now + timedelta(days=conf.settings.RECOVERY_DAYS)
+def _create(destination: str, *, message: Message, purpose: str, now: datetime) -> Link:
+    expires_at = None if purpose == UNSUBSCRIBE else now + timedelta(days=conf.settings.RECOVERY_DAYS)
     for _try in range(5):
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
         try:
             with transaction.atomic():
                 return Link.objects.create(
-                    shop=shop,
-                    code=code,
+                    shop_id=message.shop_id,
                     message=message,
+                    purpose=purpose,
+                    code=code,
                     destination=destination,
                     created_at=now,
                     expires_at=expires_at,
                 )
         except IntegrityError:
-            continue
+            # The code is taken, or another worker has just composed the same message.
+            if link := Link.objects.filter(message=message, purpose=purpose).first():
+                return link
     raise RuntimeError("No free short code after five tries.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -82,27 +83,17 @@ def overview(shop: Shop, *, since: datetime, until: datetime) -> Overview:
     zone = ZoneInfo(shop.time_zone)
     carts = _carts_by_day(shop, zone, since=since, until=until)
     orders = _orders_by_day(shop, zone, since=since, until=until)
-    days, foreign = [], dict[str, Foreign]()
-    for day in _calendar(zone, since=since, until=until):
-        own = [row for row in orders if row["day"] == day and row["currency"] == shop.currency]
-        days.append(
-            Day(
-                date=day,
-                abandoned=carts.get(day, {}).get("abandoned", 0),
-                messaged=carts.get(day, {}).get("messaged", 0),
-                recovered=sum(row["recovered"] for row in orders if row["day"] == day),
-                revenue=_money(sum(row["revenue"] for row in own)),
-            )
+    days = tuple(
+        Day(
+            date=day,
+            abandoned=carts[day]["abandoned"] if day in carts else 0,
+            messaged=carts[day]["messaged"] if day in carts else 0,
+            recovered=sum(row["recovered"] for row in orders[day]),
+            revenue=_money(sum(row["revenue"] for row in orders[day] if row["currency"] == shop.currency)),
         )
-    for row in orders:
-        if row["currency"] != shop.currency:
-            so_far = foreign.get(row["currency"], Foreign(currency=row["currency"], recovered=0, revenue=NOTHING))
-            foreign[row["currency"]] = Foreign(
-                currency=row["currency"],
-                recovered=so_far.recovered + row["recovered"],
-                revenue=so_far.revenue + _money(row["revenue"]),
-            )
-    flows = list(Flow.objects.filter(shop=shop).order_by("name", "pk"))
+        for day in _calendar(zone, since=since, until=until)
+    )
+    flows = Flow.objects.filter(shop=shop).order_by("name", "pk")
     return Overview(
         since=since,
         until=until,
@@ -111,9 +102,9 @@ def overview(shop: Shop, *, since: datetime, until: datetime) -> Overview:
         messaged=sum(day.messaged for day in days),
         recovered=sum(day.recovered for day in days),
         revenue=sum((day.revenue for day in days), NOTHING),
-        days=tuple(days),
+        days=days,
         flows=tuple(flow_lines(flows, since=since, until=until).values()),
-        foreign=tuple(foreign[currency] for currency in sorted(foreign)),
+        foreign=_foreign(row for rows in orders.values() for row in rows if row["currency"] != shop.currency),
     )
 
 
@@ -166,7 +157,10 @@ def _carts_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: datetim
     return {row["day"]: row for row in rows}
 
 
-def _orders_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
+def _orders_by_day(
+    shop: Shop, zone: ZoneInfo, *, since: datetime, until: datetime
+) -> defaultdict[date, list[Mapping[str, Any]]]:
+    """Day -> a row for each currency."""
     rows = (
         _recovered(Order.objects.filter(shop=shop), since=since, until=until)
         .annotate(day=TruncDate("placed_at", tzinfo=zone))
@@ -174,7 +168,22 @@ def _orders_by_day(shop: Shop, zone: ZoneInfo, *, since: datetime, until: dateti
         .annotate(recovered=Count("pk"), revenue=Sum("total"))
         .order_by()
     )
-    return [dict(row) for row in rows]
+    by_day: defaultdict[date, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_day[row["day"]].append(row)
+    return by_day
+
+
+def _foreign(rows: Iterable[Mapping[str, Any]]) -> tuple[Foreign, ...]:
+    recovered: Counter[str] = Counter()
+    revenue: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        recovered[row["currency"]] += row["recovered"]
+        revenue[row["currency"]] += row["revenue"]
+    return tuple(
+        Foreign(currency=currency, recovered=recovered[currency], revenue=_money(revenue[currency]))
+        for currency in sorted(recovered)
+    )
 
 
 def _recovered(orders: QuerySet[Order], *, since: datetime, until: datetime) -> QuerySet[Order]:

@@ -10,13 +10,14 @@ from .shops import Shop
 
 
 class Link(models.Model):
-    """A short code whose destination was fixed when the message was composed. One per message and destination."""
+    """A short code whose destination was fixed when the message was composed. One per message and purpose."""
 
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="links", verbose_name=_("shop"))
     code = models.CharField(_("code"), max_length=12, unique=True)
     message = models.ForeignKey(
         Message, on_delete=models.CASCADE, null=True, blank=True, related_name="links", verbose_name=_("message")
     )
+    purpose = models.CharField(_("purpose"), max_length=20, default="cart")
     destination = models.TextField(_("destination"))
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
@@ -24,6 +25,7 @@ class Link(models.Model):
     class Meta:
         verbose_name = _("link")
         verbose_name_plural = _("links")
+        constraints = [models.UniqueConstraint(fields=["message", "purpose"], name="retarget_link_purpose")]
 
     def __str__(self) -> str:
         return self.code

@@ -20,7 +20,12 @@ MARK = "<script>alert(1)</script>"
 
 @pytest.fixture
 def shop():
-    return rows.shop(name="Lumen Camera", postal_address="1 rue de la Paix, Paris", currency="EUR")
+    return rows.shop(
+        name="Lumen Camera",
+        postal_address="1 rue de la Paix, Paris",
+        currency="EUR",
+        support_email="help@lumen.example",
+    )
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from retarget_plugin.channels import Gateway
 from retarget_plugin.hosts import Host
 from retarget_plugin.models import Shop
+from tests.channels.mailers import POSTMARK, channel_over
 
 from . import rows
 from .conftest import page, read
@@ -188,8 +189,7 @@ def panel(client, shop):
 
 def test_what_is_configured_is_ready(owner, shop, retarget, settings):
     retarget(SMS={"default": {"BACKEND": f"{__name__}.Ready", "OPTIONS": {"API_KEY": CANARY}}})
-    settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
-    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": CANARY}
+    channel_over(settings, POSTMARK, server_token=CANARY)
 
     assert connections(owner, shop) == {
         "Shop system": (True, False),
@@ -213,7 +213,7 @@ def test_what_is_missing_is_told_in_words(owner, shop, retarget, settings):
 
 
 def test_gateways_that_keep_messages_to_themselves_are_marked(owner, shop, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    channel_over(settings, "django.core.mail.backends.locmem.EmailBackend")
 
     found = connections(owner, shop)
 

@@ -34,6 +34,7 @@ def context_of(*items, currency="EUR", locale="en", **changes):
         ("a\u200b\u2066b\x00\x1b[31m", "ab[31m"),
         ("{{ shop.secret }}{% if x %}", "{ shop.secret }}% if x %}"),
         ("{{{{%", "%"),
+        ("=?utf-8?q?x=0D=0ABcc:b@x.example?=", "?utf-8?q?x=0D=0ABcc:b@x.example?="),
         ("lone \ud800 surrogate", "lone surrogate"),
         ("👩\u200d👧 tea", "👩\u200d👧 tea"),
         ("Écharpe d’été", "Écharpe d’été"),

@@ -11,10 +11,8 @@ class Shop(Host):
 
     def get_order(self, reference):
         if purchase := Purchase.objects.filter(pk=reference).first():
-            buyer, basket = Identity(email=purchase.email), str(purchase.basket_id)
-            return Order(
-                reference=reference, currency="EUR", total=purchase.total, identity=buyer, cart_reference=basket
-            )
+            facts = {"currency": "EUR", "total": purchase.total, "cart_reference": str(purchase.basket_id)}
+            return Order(reference=reference, identity=Identity(email=purchase.email), **facts)
 
     def restore_cart(self, request, items, coupon=""):
         basket = Basket.of(request)

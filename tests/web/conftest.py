@@ -148,6 +148,7 @@ def make_link(message, destination, *, code="aB3dE6gH", **values):
     return Link.objects.create(
         shop=message.shop,
         message=message,
+        purpose=code,
         code=code,
         destination=destination,
         created_at=timezone.now(),
