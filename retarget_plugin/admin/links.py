@@ -29,7 +29,17 @@ class LinkAdmin(FactAdmin):
     search_fields = ("code",)
     search_help_text = _("The code of a short link, in full.")
     readonly_fields = ("message_link", "destination_shown", "humans", "machines")
-    fields = ("code", "shop", "message_link", "destination_shown", "humans", "machines", "created_at", "expires_at")
+    fields = (
+        "code",
+        "shop",
+        "message_link",
+        "purpose",
+        "destination_shown",
+        "humans",
+        "machines",
+        "created_at",
+        "expires_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Link]:
         clicks = Click.objects.filter(link=OuterRef("pk")).order_by().values("link")

@@ -69,7 +69,7 @@ FIELDSETS: Any = (
         {
             "fields": (("email_from", "email_until"), ("sms_from", "sms_until"), "sms_on_sundays", "sms_on_holidays"),
             "description": _(
-                "In each person's own time zone, or the shop's where theirs is unknown. "
+                "In each person's own time zone, or the shop's where theirs is not known. "
                 "Outside these hours messages wait or are dropped."
             ),
         },

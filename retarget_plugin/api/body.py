@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import RequestCode, RequestRefused
+
+#: Objects and lists in each other. How many json.loads would take depends on the interpreter.
+MAX_LEVELS = 100
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -50,7 +54,22 @@ def _parsed(raw: bytes) -> Any:
             json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _refused("The body is not valid JSON in UTF-8.") from error
+    if _is_deep(data):
+        raise _refused(f"At most {MAX_LEVELS} levels of objects and lists.")
     return data
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(MAX_LEVELS):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _inside(data: Any) -> Iterable[Any]:
+    if isinstance(data, dict):
+        return data.values()
+    return data if isinstance(data, list) else ()
 
 
 def _not_json(name: str) -> NoReturn:

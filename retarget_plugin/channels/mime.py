@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email.header import Header
-from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.headerregistry import AddressHeader, HeaderRegistry, UnstructuredHeader
 from email.policy import EmailPolicy
 from typing import Any
 
@@ -17,24 +17,20 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Letter(EmailMultiAlternatives):
-    """An e-mail whose List-Unsubscribe stays one plain line, however long its URL is.
+    """An e-mail whose header lines every mailbox provider reads as they were meant, whatever its Django and Python.
 
-    Python's modern e-mail policy (Django 6 and later) writes a long word as encoded-words (RFC 2047), which no mailbox
-    provider decodes there: the unsubscribe button vanishes. The older policy folds before the word.
+    List-Unsubscribe stays one plain line, however long its URL is: the modern e-mail policy (Django 6 and later) writes
+    a long word as encoded-words (RFC 2047), which no provider decodes there, and the older policy folds before the word.
     """
 
     def message(self, **options: Any) -> Any:
         message = super().message(**options)
-        url = message[_UNSUBSCRIBE]
-        if url is None:
-            return message
         if isinstance(message.policy, EmailPolicy):
-            registry = HeaderRegistry()
-            registry.map_to_type(_UNSUBSCRIBE, _OneLine)  # type: ignore[arg-type]
-            message.policy = message.policy.clone(header_factory=registry)
-            message.replace_header(_UNSUBSCRIBE, str(url))
-        else:
-            message.replace_header(_UNSUBSCRIBE, _OneLineHeader(str(url)))
+            message.policy = message.policy.clone(header_factory=_REGISTRY)
+            for name in _FOLDED_HERE.keys() & message.keys():
+                message.replace_header(name, str(message[name]))
+        elif message[_UNSUBSCRIBE] is not None:
+            message.replace_header(_UNSUBSCRIBE, _OneLineHeader(str(message[_UNSUBSCRIBE])))
         return message
 
 
@@ -45,6 +41,42 @@ class _OneLine(UnstructuredHeader):
 
     def fold(self, *, policy: Any) -> str:
         return f"{self.name}: {self}{policy.linesep}"
+
+
+class _Text(UnstructuredHeader):
+    """For the modern policy, written as the older one does.
+
+    Python 3.12.5 to 3.13.12 add spaces and glue encoded-words together, and a provider refuses those (gh-144156).
+    """
+
+    name: str
+
+    def fold(self, *, policy: Any) -> str:
+        return f"{self.name}: {_words(str(self), header=self.name, policy=policy)}{policy.linesep}"
+
+
+class _Sender(AddressHeader):
+    """As `_Text`; and where a long name is folded, it keeps the quotes without which it becomes addresses."""
+
+    name: str
+
+    def fold(self, *, policy: Any) -> str:
+        (address,) = self.addresses
+        if address.display_name.isascii():
+            return f"{self.name}: {address}{policy.linesep}"
+        name = _words(address.display_name, header=self.name, policy=policy)
+        return f"{self.name}: {name} <{address.addr_spec}>{policy.linesep}"
+
+
+def _words(text: str, *, header: str, policy: Any) -> str:
+    """`text` as it stands, or as encoded-words in UTF-8 when it is not ASCII."""
+    return Header(text, header_name=header).encode(linesep=policy.linesep)
+
+
+_FOLDED_HERE = {"From": _Sender, "Subject": _Text, _UNSUBSCRIBE: _OneLine}
+_REGISTRY = HeaderRegistry()
+for _name, _kind in _FOLDED_HERE.items():
+    _REGISTRY.map_to_type(_name, _kind)  # type: ignore[arg-type]
 
 
 class _OneLineHeader(Header):

@@ -150,6 +150,7 @@ class Reason(StrEnum):
     SHOP_PAUSED = "shop_paused"
     STEP_GONE = "step_gone"
     TEMPLATE_ERROR = "template_error"
+    BROKEN = "broken"
     NO_GATEWAY = "no_gateway"
     REJECTED = "rejected"
     OUTCOME_UNKNOWN = "outcome_unknown"

@@ -6,6 +6,8 @@ import logging
 from collections import Counter
 from datetime import datetime
 
+from django.db import transaction
+
 from retarget_plugin import conf, hosts, signals
 from retarget_plugin.domain import abandonment as rules
 from retarget_plugin.domain.abandonment import Finding
@@ -49,7 +51,9 @@ def _look(cart: Cart, *, now: datetime) -> str:
     elif reading.finding is Finding.ACTIVE:
         _write(cart, touched_at=reading.last_activity)
     elif snapshot is not None:
-        _abandon(cart, snapshot, last_activity=reading.last_activity, now=now)
+        # All or nothing: a cart that counts as abandoned has entered its flow, or says why not.
+        with transaction.atomic():
+            _abandon(cart, snapshot, last_activity=reading.last_activity, now=now)
     return reading.finding.value
 
 

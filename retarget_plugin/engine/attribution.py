@@ -34,7 +34,7 @@ def _settle(order: Order, *, now: datetime) -> None:
     runs = FlowRun.objects.filter(_same_person_or_cart(order), shop_id=order.shop_id, state=RunState.ACTIVE)
     before = runs.filter(anchored_at__lte=order.placed_at).select_related("flow")
     flows.leave_all(before, Reason.ORDERED, now=now, facts={"order": order.number or order.reference})
-    if credited:
+    if credited and order.credited_message_id is None:
         signals.emit(signals.cart_recovered, sender=Cart, cart=order.cart_id, order=order.pk, message=credited)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import translation
 
@@ -190,9 +190,14 @@ def _deliver(message: Message, *, now: datetime) -> str:
     except _Held as held:
         return _hold(message, held, now=now)
     except TemplateError as error:
-        return _park(message, error, now=now)
+        return _set_aside(message, MessageState.PARKED, Reason.TEMPLATE_ERROR, str(error), now=now)
     except ConfigurationError as error:
         return _hold(message, _Held(Reason.NO_GATEWAY, now + UNREADABLE_WAIT, str(error)), now=now)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        logger.exception("message %s cannot be prepared", message.pk)
+        return _set_aside(message, MessageState.QUARANTINED, Reason.BROKEN, f"{type(error).__name__}: {error}", now=now)
     return settle(message, _send(message, composed), now=now)
 
 
@@ -317,16 +322,15 @@ def _hold(message: Message, held: _Held, *, now: datetime, facts: dict[str, obje
     return state
 
 
-def _park(message: Message, error: TemplateError, *, now: datetime) -> str:
-    """A template error stops this message and no other; staff sees line and column."""
+def _set_aside(message: Message, state: MessageState, reason: Reason, detail: str, *, now: datetime) -> str:
+    """Stop this message and no other, nothing having left, until staff has mended what is wrong and releases it."""
     with transaction.atomic():
         written = Message.objects.filter(pk=message.pk, fence=message.fence, state=MessageState.CLAIMED).update(
-            state=MessageState.PARKED, reason=Reason.TEMPLATE_ERROR, detail=str(error)[:500], leased_until=None
+            state=state, reason=reason, detail=detail[:500], leased_until=None
         )
         if written:
-            facts = {"line": error.line, "column": error.column, "error": str(error)[:300]}
-            decisions.about_message(message, Reason.TEMPLATE_ERROR, now=now, facts=facts)
-    return MessageState.PARKED
+            decisions.about_message(message, reason, now=now, facts={"error": detail[:300]})
+    return state
 
 
 def _announce(message: Message, state: MessageState, reason: Reason) -> None:

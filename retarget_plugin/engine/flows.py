@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,8 @@ from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Me
 from retarget_plugin.models.claims import claim
 
 from . import decisions, delivery
+
+logger = logging.getLogger("retarget_plugin.flows")
 
 SHIPPED = ("abandoned_checkout", "abandoned_cart")
 LAYOUTS = ("cart.mjml", "cart.txt", "letter.mjml", "letter.txt")
@@ -141,8 +144,14 @@ def advance(*, now: datetime, limit: int | None = None) -> int:
         "shop", "flow", "version", "cart", "contact"
     )
     for run in runs:
-        with transaction.atomic():
-            _step(run, now=now)
+        try:
+            with transaction.atomic():
+                _step(run, now=now)
+        except DatabaseError:
+            raise
+        except Exception:
+            # It is due again after its lease; the others go on.
+            logger.exception("run %s could not be moved on", run.pk)
     return len(claimed)
 
 

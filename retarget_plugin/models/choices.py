@@ -110,6 +110,7 @@ REASONS: Choices = [
     (Reason.SHOP_PAUSED, _("The shop is paused")),
     (Reason.STEP_GONE, _("The step no longer exists")),
     (Reason.TEMPLATE_ERROR, _("The message has a template error")),
+    (Reason.BROKEN, _("An unexpected error stopped it")),
     (Reason.NO_GATEWAY, _("No gateway is configured")),
     (Reason.REJECTED, _("The provider rejected it")),
     (Reason.OUTCOME_UNKNOWN, _("The provider's answer was lost")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -23,25 +24,20 @@ def touch(
 ) -> int:
     """Insert or update the row (shop of host and scope, reference) of `model`. Answers the number of rows written.
 
-    `insert`: column -> value. `update`: column -> SQL expression over `excluded.*` and `{table}.*`, written by us only.
-    No row is written when no shop has this host and scope. On PostgreSQL the statement waits at most
-    `CAPTURE_LOCK_MS` for a lock, then raises OperationalError: a locked table never holds up a checkout.
+    `insert`: column -> value; text goes in as it is, for a JSON column too. `update`: column -> SQL expression over
+    `excluded.*` and `{table}.*`, written by us only. No row is written when no shop has this host and scope. On
+    PostgreSQL the statement waits at most `CAPTURE_LOCK_MS` for a lock, then raises OperationalError: a locked table
+    never holds up a checkout.
     """
-    connection = connections[using or DEFAULT_DB_ALIAS]
-    quote = connection.ops.quote_name
-    table = quote(model._meta.db_table)
-    fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in insert]
-    columns = [quote(str(field.column)) for field in fields]
-    values = [_prepared(field, value, connection) for field, value in zip(fields, insert.values(), strict=True)]
-    assignments = ", ".join(f"{quote(name)} = {expression.format(table=table)}" for name, expression in update.items())
-    statement = (
-        f"INSERT INTO {table} ({quote('shop_id')}, {', '.join(columns)}) "  # noqa: S608 - names from the model only
-        f"SELECT {quote('id')}, {', '.join(['%s'] * len(values))} FROM {quote(Shop._meta.db_table)} "
-        f"WHERE {quote('host')} = %s AND {quote('scope')} = %s "
-        f"ON CONFLICT ({quote('shop_id')}, {quote('reference')}) DO UPDATE SET {assignments}"
-    )
+    alias = using or DEFAULT_DB_ALIAS
+    connection = connections[alias]
+    statement = _statement(model, tuple(insert), tuple(update.items()), alias)
+    values = [
+        value if isinstance(value, str) else _field(model, name).get_db_prep_save(value, connection)
+        for name, value in insert.items()
+    ]
+    bounded = _bounded(statement, connection)
     with connection.cursor() as cursor:
-        bounded = _bounded(statement, connection)
         cursor.execute(bounded, [*values, host, scope])
         if bounded != statement:
             # The first of the two results is that of SET.
@@ -49,9 +45,25 @@ def touch(
         return cursor.rowcount
 
 
-def _prepared(field: models.Field[Any, Any], value: Any, connection: Any) -> Any:
-    """Text is passed on as it is, for a JSON column too: it is our own literal."""
-    return value if isinstance(value, str) else field.get_db_prep_save(value, connection)
+@cache
+def _statement(
+    model: type[models.Model], names: tuple[str, ...], update: tuple[tuple[str, str], ...], alias: str
+) -> str:
+    """The shop is found by the statement itself, so that not even its id has to be read before."""
+    quote = connections[alias].ops.quote_name
+    table, shops = quote(model._meta.db_table), quote(Shop._meta.db_table)
+    columns = ", ".join(quote(str(_field(model, name).column)) for name in ("shop", *names))
+    values = ", ".join([quote("id"), *["%s"] * len(names)])
+    assignments = ", ".join(f"{quote(name)} = {expression.format(table=table)}" for name, expression in update)
+    return (
+        f"INSERT INTO {table} ({columns}) "  # noqa: S608 - names come from the models, values stay parameters
+        f"SELECT {values} FROM {shops} WHERE {quote('host')} = %s AND {quote('scope')} = %s "
+        f"ON CONFLICT ({quote('shop_id')}, {quote('reference')}) DO UPDATE SET {assignments}"
+    )
+
+
+def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 
 def _bounded(statement: str, connection: Any) -> str:

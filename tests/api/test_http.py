@@ -57,6 +57,17 @@ def test_only_json_is_read(staff_client, path, content_type):
 
 
 @BOTH
+@pytest.mark.parametrize(("levels", "status"), [(100, 200), (101, 400)])
+def test_a_body_is_read_down_to_its_hundredth_level(staff_client, path, levels, status):
+    lists = "[" * (levels - 2) + "]" * (levels - 2)
+    body = f'{{"query": "{{ __typename }}", "variables": {{"a": {lists}}}}}'
+
+    response = staff_client.generic("POST", path, body, content_type=JSON)
+
+    assert response.status_code == status
+
+
+@BOTH
 def test_a_charset_is_no_other_type(staff_client, path):
     response = staff_client.generic("POST", path, TYPENAME, content_type="Application/JSON; charset=utf-8")
 

@@ -218,6 +218,21 @@ def test_staff_cancels_what_has_not_left(shopping, due_text):
     assert not delivery.cancel(due_text, by="owner", now=shopping.clock.now)
 
 
+def test_an_unexpected_error_sets_its_message_aside_until_staff_releases_it(shopping, due_text, monkeypatch, caplog):
+    monkeypatch.setattr(delivery.composing, "compose", lambda *args, **kwargs: {}["gone"])
+    delivery.dispatch(now=shopping.clock.now)
+    due_text.refresh_from_db()
+    assert (due_text.state, due_text.detail) == ("quarantined", "KeyError: 'gone'")
+    monkeypatch.undo()
+
+    delivery.dispatch(now=shopping.clock.advance(minutes=1))
+    assert MemoryGateway.outbox == []
+
+    assert delivery.release(due_text, now=shopping.clock.now)
+    delivery.dispatch(now=shopping.clock.now)
+    assert len(MemoryGateway.outbox) == 1
+
+
 def test_a_missing_gateway_holds_the_message_and_says_so(shopping, due_text):
     shopping.shop.sms_gateway = "nosuch"
     shopping.shop.save()
