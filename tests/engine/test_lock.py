@@ -44,15 +44,19 @@ def locked_tables():
 def test_a_locked_table_costs_the_shop_at_most_a_quarter_of_a_second(client, locked_tables, caplog):
     product = Product.objects.create(name="Lens", price=10)
     client.get("/basket/")
+    took = []
 
-    began = time.monotonic()
-    answer = client.get(f"/add/{product.pk}/")
-    took = time.monotonic() - began
+    for _visit in range(3):
+        receivers.patience.resting_until = 0.0
+        began = time.monotonic()
+        answer = client.get(f"/add/{product.pk}/")
+        took.append(time.monotonic() - began)
 
     assert answer.status_code == 302
-    assert Line.objects.count() == 1
-    # The request tells of three changes; only the first one waits, for the 150 ms of the lock time-out.
-    assert took < 0.250
+    assert Line.objects.get().quantity == 3
+    # The quickest of three: the time-out is 150 ms, whatever else this machine is busy with. A request tells of
+    # several changes and waits for the first one only.
+    assert 0.150 <= min(took) < 0.250
     assert "lock timeout" in caplog.text
 
 
