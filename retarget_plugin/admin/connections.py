@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core import mail
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from retarget_plugin import channels, conf, hosts
@@ -27,7 +25,6 @@ DEVELOPMENT = (
     "django.core.mail.backends.dummy.",
     "django.core.mail.backends.filebased.",
 )
-DEFAULT_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 UNSET_SENDER = "webmaster@localhost"
 
 
@@ -65,8 +62,9 @@ def _gateway(shop: Shop) -> Connection:
 
 
 def _mailer(shop: Shop) -> Connection:
-    backend = _mail_backend()
-    found = list(_found(lambda: channels.get_email().check()))
+    channel = channels.get_email()
+    backend = channel.backend_path()
+    found = list(_found(channel.check))
     if not shop.sender_email and settings.DEFAULT_FROM_EMAIL == UNSET_SENDER:
         found.append(_("Fill in the sender address above, or set DEFAULT_FROM_EMAIL in the settings."))
     return Connection(_("E-mail"), backend, tuple(found), backend.startswith(DEVELOPMENT))
@@ -79,25 +77,6 @@ def _public_url() -> Connection:
             name, "", (_('Set RETARGET["PUBLIC_URL"] in the settings: every link in a message starts with it.'),)
         )
     return Connection(name, url if not conf.settings.SHORT_URL else f"{url}, {conf.settings.SHORT_URL}")
-
-
-def _mail_backend() -> str:
-    """Dotted path of the mail backend in use, or "" when it cannot be made; what is wrong with it is a problem of its own.
-
-    Django 6.1 brings MAILERS and warns whoever reads EMAIL_BACKEND.
-    """
-    chosen = conf.settings.MAILER
-    if hasattr(settings, "MAILERS"):
-        return str(settings.MAILERS.get(chosen or "default", {}).get("BACKEND", DEFAULT_BACKEND))
-    if chosen:
-        return chosen
-    if not hasattr(mail, "mailers"):
-        return settings.EMAIL_BACKEND
-    try:
-        kind = type(mail.mailers["default"])
-    except (ImproperlyConfigured, ImportError):
-        return ""
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _piece(entries: Mapping[str, Any], alias: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -22,7 +22,7 @@ from retarget_plugin.domain import flows as rules
 from retarget_plugin.domain.vocabulary import Channel, MessageState
 from retarget_plugin.engine import composing, delivery, explain
 from retarget_plugin.exceptions import Refusal
-from retarget_plugin.models import Attempt, Message, MessageBody, Shop
+from retarget_plugin.models import Attempt, Message, MessageBody
 
 from . import badges, people, previews
 from .buttons import Button, ButtonsMixin
@@ -55,9 +55,8 @@ BUTTONS = (
 )
 
 
-#: What somebody should look at, and how far back it is looked for: a list of millions is not read to its end.
-NOTICES = {MessageState.UNKNOWN: badges.BAD, MessageState.PARKED: badges.WARN}
-LOOKED_BACK = timedelta(days=30)
+#: What somebody should look at; an index holds these states and no others.
+NOTICES = {MessageState.UNKNOWN: badges.BAD, MessageState.PARKED: badges.WARN, MessageState.QUARANTINED: badges.WARN}
 
 
 @dataclass(frozen=True)
@@ -159,8 +158,8 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _notices(self) -> list[Notice]:
-        recent = Message.objects.filter(shop__in=Shop.objects.all(), created_at__gte=timezone.now() - LOOKED_BACK)
-        counts = dict(recent.filter(state__in=NOTICES).order_by().values_list("state").annotate(count=Count("pk")))
+        waiting = Message.objects.filter(state__in=list(NOTICES)).order_by()
+        counts = dict(waiting.values_list("state").annotate(count=Count("pk")))
         return [
             Notice(_notice_words(state, counts[state]), self._list_of(state), tone)
             for state, tone in NOTICES.items()
@@ -247,6 +246,12 @@ def _notice_words(state: str, count: int) -> str:
             "Look it up at the provider.",
             "The outcome of %(count)s messages is unknown: they may have arrived, so they are not sent again. "
             "Look them up at the provider.",
+            count,
+        )
+    elif state == MessageState.QUARANTINED:
+        words = ngettext(
+            "%(count)s message met an unexpected error and is set aside. See its detail, then release it.",
+            "%(count)s messages met an unexpected error and are set aside. See their detail, then release them.",
             count,
         )
     else:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from retarget_plugin.models import Contact
 
 #: Names, addresses, numbers and message texts are for staff with this permission; lists mask them for everybody.
-PERMISSION = "retarget_plugin.view_contact"
+PERMISSION = "retarget_plugin.view_personal_data"
 #: Beside Django's 1, 2 and 3 for added, changed and deleted.
 VIEWED = 4
 

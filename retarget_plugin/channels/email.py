@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+from django.utils.module_loading import import_string
 
 from retarget_plugin.domain.messages import Outcome, OutgoingEmail
 from retarget_plugin.domain.vocabulary import OutcomeKind
@@ -65,6 +66,15 @@ class EmailChannel:
                 "switch it off in the account, or people are tracked without consent."
             ]
         return []
+
+    def backend_path(self) -> str:
+        """Dotted path of the backend's class; empty when it cannot be made, and `check` says why."""
+        try:
+            backend = self._backend()
+        # The border to other people's code; `check` meets the same, and lets it through.
+        except Exception:
+            return ""
+        return "" if isinstance(backend, Outcome) else f"{type(backend).__module__}.{type(backend).__qualname__}"
 
     def open(self) -> None:
         """Keep this thread's connection from the next message on. Connects later, so it cannot fail."""
@@ -183,10 +193,11 @@ class EmailChannel:
 
     def _backend(self) -> Any:
         try:
-            # Django 6.1 brings MAILERS; a project without it has EMAIL_BACKEND, whatever its Django.
+            # Django 6.1 brings MAILERS. A project without it has EMAIL_BACKEND, whatever its Django; and only Django
+            # may read that from 6.1 on without a warning.
             if hasattr(mail, "mailers") and (hasattr(settings, "MAILERS") or not self.mailer):
                 return mail.mailers[self.mailer or "default"]
-            return mail.get_connection(backend=self.mailer or None)
+            return import_string(self.mailer)() if self.mailer else mail.get_connection()
         except (ImproperlyConfigured, ImportError, ValueError, TypeError) as error:
             return _misconfigured(error)
 

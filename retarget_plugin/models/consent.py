@@ -28,7 +28,7 @@ class ConsentRecord(models.Model):
     wording_version = models.CharField(_("wording version"), max_length=40, blank=True)
     source = models.CharField(_("source"), max_length=200)
     proof = models.JSONField(_("proof"), default=dict, blank=True)
-    at = models.DateTimeField(_("at"))
+    at = models.DateTimeField(_("date"))
 
     class Meta:
         verbose_name = _("consent record")
@@ -74,7 +74,7 @@ class Suppression(models.Model):
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels)
     key = models.CharField(_("keyed hash of the address"), max_length=64)
     reason = models.CharField(_("reason"), max_length=16, choices=choices.suppression_reasons)
-    at = models.DateTimeField(_("at"))
+    at = models.DateTimeField(_("date"))
 
     class Meta:
         verbose_name = _("suppression")

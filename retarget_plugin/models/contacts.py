@@ -34,6 +34,7 @@ class Contact(models.Model):
     class Meta:
         verbose_name = _("contact")
         verbose_name_plural = _("contacts")
+        permissions = [("view_personal_data", _("Can see addresses, numbers and message texts"))]
         constraints = [
             models.UniqueConstraint(fields=["shop", "email"], condition=~Q(email=""), name="retarget_contact_email"),
             models.UniqueConstraint(fields=["shop", "phone"], condition=~Q(phone=""), name="retarget_contact_phone"),

@@ -37,7 +37,7 @@ class Click(models.Model):
     link = models.ForeignKey(
         Link, on_delete=models.CASCADE, db_index=False, related_name="clicks", verbose_name=_("link")
     )
-    at = models.DateTimeField(_("at"))
+    at = models.DateTimeField(_("date"))
     is_human = models.BooleanField(_("human"))
 
     class Meta:

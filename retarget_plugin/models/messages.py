@@ -80,6 +80,11 @@ class Message(models.Model):
                 condition=Q(state__in=["claimed", "attempting"]),
                 name="retarget_message_leased",
             ),
+            models.Index(
+                fields=["state", "created_at"],
+                condition=Q(state__in=["unknown", "parked", "quarantined"]),
+                name="retarget_message_attention",
+            ),
             models.Index(fields=["contact", "channel", "sent_at"], name="retarget_message_sent"),
             models.Index(fields=["shop", "created_at"], name="retarget_message_created"),
             models.Index(fields=["gateway_id"], condition=~Q(gateway_id=""), name="retarget_message_gateway"),
@@ -165,7 +170,7 @@ class Decision(models.Model):
     step = models.CharField(_("step"), max_length=60, blank=True)
     code = models.CharField(_("reason"), max_length=24, choices=choices.reasons)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
-    at = models.DateTimeField(_("at"))
+    at = models.DateTimeField(_("date"))
 
     class Meta:
         verbose_name = _("decision")

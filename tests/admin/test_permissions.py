@@ -146,7 +146,7 @@ def test_the_contacts_page_shows_it(found, owner):
 
 
 def test_a_message_text_is_for_those_who_may_see_people(found, staff):
-    viewer, reader = staff("view_message"), staff("view_message", "view_contact")
+    viewer, reader = staff("view_message"), staff("view_message", "view_personal_data")
     frame = page("message_frame", found.message.pk)
 
     assert viewer.get(frame).status_code == 403
@@ -162,7 +162,7 @@ def test_the_proof_of_consent_is_for_those_who_may_see_people(staff):
         staff("view_consentrecord"), page("consentrecord_change", found.consentrecord.pk)
     )
     assert "&quot;canary&quot;: &quot;canary&quot;" in read(
-        staff("view_consentrecord", "view_contact"), page("consentrecord_change", found.consentrecord.pk)
+        staff("view_consentrecord", "view_personal_data"), page("consentrecord_change", found.consentrecord.pk)
     )
 
 

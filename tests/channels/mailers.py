@@ -1,15 +1,16 @@
-"""An EmailChannel over a local server, in the words of the Django at hand: MAILERS from 6.1 on, EMAIL_* before."""
+"""A project's mail over a local server, in the words of the Django at hand: MAILERS from 6.1 on, EMAIL_* before."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import django
+from django.core import mail
 
 from retarget_plugin.channels import EmailChannel
 from retarget_plugin.domain.messages import OutgoingEmail
 
-HAS_MAILERS = django.VERSION >= (6, 1)
+HAS_MAILERS = hasattr(mail, "mailers")
+LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 POSTMARK = "anymail.backends.postmark.EmailBackend"
 
@@ -30,7 +31,7 @@ EMAIL = OutgoingEmail(
 
 
 def channel_over(settings: Any, backend: str, **options: Any) -> EmailChannel:
-    """Over `backend` with `options`: those of Django's SMTP backend, or of one of anymail's."""
+    """The project sends over `backend` with `options`: those of Django's SMTP backend, or of anymail's for Postmark."""
     if HAS_MAILERS:
         settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
         return EmailChannel()

@@ -18,7 +18,7 @@ from retarget_plugin.domain.vocabulary import OutcomeKind
 from tests.fakes.postmark import PostmarkServer
 from tests.fakes.web import Fault, Reply, closed_port
 
-from .mailers import EMAIL, HAS_MAILERS, POSTMARK, SMTP, channel_over, over_postmark
+from .mailers import EMAIL, HAS_MAILERS, LOCMEM, POSTMARK, SMTP, channel_over, over_postmark
 
 pytestmark = pytest.mark.delivery
 
@@ -398,20 +398,28 @@ def test_session_with_the_projects_own_adapter_keeps_it():
 
 
 def test_projects_default_backend_is_used(settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-
-    outcome = EmailChannel().send(EMAIL)
+    outcome = channel_over(settings, LOCMEM).send(EMAIL)
 
     [message] = mail.outbox
     assert outcome.gateway_id == message.extra_headers["Message-ID"]
     assert message.metadata == {"flow": "7", "retarget_message": "41"}
 
 
-@pytest.mark.skipif(HAS_MAILERS, reason="From Django 6.1 on a dotted path is for projects that have not moved yet")
-def test_dotted_path_names_a_backend(settings, server):
+def test_project_without_mailers_sends_over_its_email_backend(settings):
+    del settings.MAILERS
+    settings.EMAIL_BACKEND = LOCMEM
+
+    assert EmailChannel().send(EMAIL).kind is OutcomeKind.ACCEPTED
+    assert EmailChannel().backend_path() == LOCMEM
+    assert len(mail.outbox) == 1
+
+
+def test_project_without_mailers_names_a_backend_by_its_dotted_path(settings, server):
+    del settings.MAILERS
     settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": server.token, "POSTMARK_API_URL": server.url}
 
     assert EmailChannel(POSTMARK).send(EMAIL).kind is OutcomeKind.ACCEPTED
+    assert EmailChannel(POSTMARK).backend_path() == POSTMARK
     assert len(server.sent) == 1
 
 
@@ -425,6 +433,7 @@ def test_alias_of_mailers_names_a_backend(settings, server):
 
     assert EmailChannel("retarget").send(EMAIL).kind is OutcomeKind.ACCEPTED
     assert len(server.sent) == 1
+    assert EmailChannel("retarget").backend_path() == POSTMARK
     assert EmailChannel("nobody").send(EMAIL).kind is OutcomeKind.MISCONFIGURED
 
 
@@ -463,6 +472,7 @@ def test_backend_that_is_none_is_a_matter_of_configuration(settings, path):
 
     assert channel.send(EMAIL).kind is OutcomeKind.MISCONFIGURED
     assert len(channel.check()) == 1
+    assert channel.backend_path() == ""
 
 
 class SilentBackend:

@@ -14,6 +14,7 @@ from retarget_plugin.engine import consent, contacts, flows, tick
 from retarget_plugin.hosts import Identity
 from retarget_plugin.models import Flow
 from retarget_plugin.testing import build_shop
+from tests.channels.mailers import over_smtp
 from tests.fakes.smtp import SmtpServer
 from tests.fakes.twilio import TwilioServer
 from tests.shop.models import Product
@@ -37,8 +38,7 @@ def twilio():
 @pytest.fixture
 def town(transactional_db, settings, mailbox, twilio):
     """The shop is open, its flows are on, and time is in our hands."""
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", mailbox.port, 3
+    over_smtp(settings, mailbox, timeout=3)
     options = {
         "account_sid": twilio.account_sid,
         "auth_token": twilio.auth_token,

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from retarget_plugin.engine import reports
 from retarget_plugin.models import Attempt, Message, Order
+from tests.channels.mailers import over_smtp
 from tests.fakes.web import Fault
 from tests.shop.models import Product
 
@@ -120,12 +121,12 @@ def test_someone_who_answered_stop_at_the_gateway_is_left_alone(town):
 def test_a_mail_server_that_is_down_for_an_hour_loses_nothing(town, settings):
     town.agree(email=EMAIL)
     leave_a_basket(town)
-    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
+    over_smtp(settings, town.mailbox, port=1)
 
     town.wait(hours=4)
     assert Message.objects.get(step="reminder").state == "scheduled"
 
-    settings.EMAIL_PORT = port
+    over_smtp(settings, town.mailbox, timeout=3)
     town.wait(hours=1)
     assert Message.objects.get(step="reminder").state == "accepted"
     assert len(town.mailbox.messages) == 1
