@@ -405,6 +405,7 @@ def test_projects_default_backend_is_used(settings):
     assert message.metadata == {"flow": "7", "retarget_message": "41"}
 
 
+@pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting is deprecated")
 def test_project_without_mailers_sends_over_its_email_backend(settings):
     del settings.MAILERS
     settings.EMAIL_BACKEND = LOCMEM
