@@ -102,11 +102,6 @@ def check_deployment(**_: Any) -> Sequence[CheckMessage]:
         problems.append(
             Warning("PUBLIC_URL is not https: one-click unsubscribe works over https only.", id="retarget_plugin.W004")
         )
-    beat: dict[str, Any] = getattr(django_settings, "CELERY_BEAT_SCHEDULE", None) or {}
-    rung = {entry.get("task") for entry in beat.values() if isinstance(entry, dict)}
-    if conf.settings.RUNNER == "celery" and "retarget_plugin.tick" not in rung:
-        hint = "Add **retarget_plugin.tasks.beat_schedule() to CELERY_BEAT_SCHEDULE."
-        problems.append(Warning("Nothing rings the tick.", hint=hint, id="retarget_plugin.W005"))
     return problems
 
 

@@ -94,7 +94,7 @@ def test_sqlite_with_its_own_options_is_warned_about(settings):
     assert "IMMEDIATE" in found.hint
 
 
-def test_deployment_asks_for_https_and_for_a_ringing_beat(settings):
-    settings.RETARGET = {**GOOD, "PUBLIC_URL": "http://shop.example.com", "RUNNER": "celery"}
+def test_deployment_asks_for_https(settings):
+    settings.RETARGET = {**GOOD, "PUBLIC_URL": "http://shop.example.com"}
 
-    assert [problem.id for problem in checks.check_deployment()] == ["retarget_plugin.W004", "retarget_plugin.W005"]
+    assert [problem.id for problem in checks.check_deployment()] == ["retarget_plugin.W004"]
