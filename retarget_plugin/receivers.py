@@ -55,7 +55,7 @@ def consent_changed(
     **_: Any,
 ) -> None:
     shop, now = Shop.objects.filter(host=host, scope=scope).first(), timezone.now()
-    contact = contacts.resolve(shop, identity, now=now) if shop else None
+    contact = contacts.resolve_for(shop, identity, channel=channel, now=now) if shop else None
     if contact is None:
         return
     if granted:

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from retarget_plugin.domain import contacts as rules
 from retarget_plugin.domain.carts import Identity as HostIdentity
+from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.models import Contact, Identity, Shop
 
 
@@ -45,6 +46,22 @@ def resolve(shop: Shop, identity: HostIdentity, *, now: datetime) -> Contact | N
     return contact
 
 
+def resolve_for(shop: Shop, identity: HostIdentity, *, channel: str, now: datetime) -> Contact | None:
+    """The contact whom a grant for `channel` concerns: the one reached at the very address that was given with it.
+
+    Whoever knows somebody's e-mail address could else have that person's texts sent to a number of their own.
+    """
+    contact = resolve(shop, identity, now=now)
+    if channel == Channel.SMS:
+        stated = rules.normalize_phone(identity.phone, identity.country or shop.country)
+        alone = HostIdentity(phone=identity.phone, country=identity.country, locale=identity.locale)
+    else:
+        stated = rules.normalize_email(identity.email)
+        alone = HostIdentity(email=identity.email, country=identity.country, locale=identity.locale)
+    held = contact and (contact.phone if channel == Channel.SMS else contact.email)
+    return contact if not stated or held == stated else resolve(shop, alone, now=now)
+
+
 def _create(shop: Shop, identity: HostIdentity, *, email: str, phone: str, now: datetime) -> Contact:
     try:
         with transaction.atomic():
@@ -67,11 +84,16 @@ def _create(shop: Shop, identity: HostIdentity, *, email: str, phone: str, now: 
 
 
 def _complete(contact: Contact, identity: HostIdentity, *, email: str, phone: str) -> None:
-    """Fill in what was empty; never overwrite, never take what is another contact's."""
+    """Fill in what was empty; never overwrite, never take what is another contact's.
+
+    A further address or number is taken on the word of the shop's own account only: what a stranger types beside a
+    known address stays a claim.
+    """
     others = Contact.objects.filter(shop_id=contact.shop_id).exclude(pk=contact.pk)
+    is_account = bool(identity.external_id)
     offered = {
-        "email": email if email and not contact.email and not others.filter(email=email).exists() else "",
-        "phone": phone if phone and not contact.phone and not others.filter(phone=phone).exists() else "",
+        "email": email if is_account and email and not others.filter(email=email).exists() else "",
+        "phone": phone if is_account and phone and not others.filter(phone=phone).exists() else "",
         "first_name": identity.first_name[:120],
         "last_name": identity.last_name[:120],
         "locale": identity.locale[:12],

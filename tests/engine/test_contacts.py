@@ -28,10 +28,25 @@ def test_the_same_person_is_found_by_each_of_their_ids(shop, clock):
 def test_what_was_empty_is_filled_in_and_what_was_known_is_kept(shop, clock):
     made = contacts.resolve(shop, Identity(email="ana@example.com", first_name="Ana"), now=clock.now)
 
-    contacts.resolve(shop, Identity(email="ana@example.com", phone="0612345678", first_name="Anna"), now=clock.now)
+    account = Identity(external_id="7", email="ana@example.com", phone="0612345678", first_name="Anna")
+    contacts.resolve(shop, account, now=clock.now)
 
     made.refresh_from_db()
     assert (made.phone, made.first_name) == ("+33612345678", "Ana")
+
+
+def test_a_number_that_a_stranger_types_beside_a_known_address_stays_a_claim(shop, clock):
+    ana = contacts.resolve(shop, Identity(email="ana@example.com"), now=clock.now)
+    claim = Identity(email="ana@example.com", phone="0698765432")
+
+    contacts.resolve(shop, claim, now=clock.now)
+    texted = contacts.resolve_for(shop, claim, channel="sms", now=clock.now)
+    mailed = contacts.resolve_for(shop, claim, channel="email", now=clock.now)
+
+    ana.refresh_from_db()
+    assert ana.phone == ""
+    assert (texted.phone, texted.email) == ("+33698765432", "")
+    assert mailed == ana
 
 
 def test_two_known_people_are_never_merged_by_one_cart(shop, clock):
