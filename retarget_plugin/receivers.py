@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import OperationalError
@@ -15,8 +17,6 @@ from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.vocabulary import Stage
 from retarget_plugin.engine import carts, consent, contacts, orders
 from retarget_plugin.models import Shop
-
-logger = logging.getLogger("retarget_plugin.receivers")
 
 
 def cart_changed(*, host: str, reference: str, scope: str = "", **_: Any) -> None:
@@ -67,26 +67,37 @@ def consent_changed(
 class Patience:
     """After one lock time-out the next events of this process do not wait too: a request with ten events waits once.
 
-    What is passed over meanwhile is found by the reconcile pass.
+    What is passed over is kept and told a few at a time once the tables answer again; what a process takes with it when
+    it ends is found by the reconcile pass.
     """
 
     REST_SECONDS = 2.0
+    KEPT = 1000
+    CAUGHT_UP_AT_ONCE = 10
 
     def __init__(self) -> None:
         self.resting_until = 0.0
+        self.passed_over: deque[Callable[[], None]] = deque(maxlen=self.KEPT)
 
-    def wrap(self, receiver: Any) -> Any:
+    def wrap(self, receiver: Callable[..., None]) -> Callable[..., None]:
         def patient(sender: Any, **arguments: Any) -> None:
+            event = partial(receiver, **arguments)
             if time.monotonic() < self.resting_until:
-                logger.warning("the plugin's tables are locked; an event was passed over until the reconcile pass")
+                self.passed_over.append(event)
                 return
-            try:
-                receiver(**arguments)
-            except OperationalError:
-                self.resting_until = time.monotonic() + self.REST_SECONDS
-                raise
+            self._tell(event)
+            for _event in range(min(len(self.passed_over), self.CAUGHT_UP_AT_ONCE)):
+                self._tell(self.passed_over.popleft())
 
         return patient
+
+    def _tell(self, event: Callable[[], None]) -> None:
+        try:
+            event()
+        except OperationalError:
+            self.resting_until = time.monotonic() + self.REST_SECONDS
+            self.passed_over.append(event)
+            raise
 
 
 patience = Patience()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from celery import shared_task
@@ -13,8 +14,10 @@ from retarget_plugin.models.clock import database_now
 
 @shared_task(name="retarget_plugin.tick", ignore_result=True)
 def ring_tick() -> None:
-    """Do what is due."""
-    tick.once(now=database_now())
+    """Do what is due, batch after batch, until nothing is or the next ring takes over."""
+    until = time.monotonic() + conf.settings.TICK_SECONDS
+    while tick.once(now=database_now()) and time.monotonic() < until:
+        pass
 
 
 @shared_task(name="retarget_plugin.reconcile", ignore_result=True)

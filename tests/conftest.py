@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_grudges():
     """One test's locked table must not make the next test's events be passed over."""
     receivers.patience.resting_until = 0.0
+    receivers.patience.passed_over.clear()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import translation
 
 from retarget_plugin import channels, conf, hosts, signals
+from retarget_plugin.domain import flows as flow_rules
 from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.messages import Outcome, OutgoingEmail
 from retarget_plugin.domain.vocabulary import CartState, Channel, MessageState, OutcomeKind, Reason, SuppressionReason
@@ -158,7 +159,13 @@ def cancel(message: Message, *, by: str, now: datetime) -> bool:
 
 
 def release(message: Message, *, now: datetime) -> bool:
-    """Staff lets a parked message go on after its template was mended. False when it is not parked."""
+    """Staff lets a message go on that was set aside. False when it is not.
+
+    It speaks the text that is in use now: its run moves to the flow's current version, where the step still exists.
+    """
+    run = message.run
+    if run and run.flow.version and flow_rules.parse(run.flow.version.definition).step(message.step):
+        FlowRun.objects.filter(pk=run.pk).update(version=run.flow.version)
     written = Message.objects.filter(pk=message.pk, state__in=(MessageState.PARKED, MessageState.QUARANTINED)).update(
         state=MessageState.SCHEDULED, reason="", detail="", due_at=now, fence=F("fence") + 1
     )

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
@@ -82,6 +83,8 @@ def preflight(flow: Flow) -> list[str]:
     problems += _host_problems(shop)
     if Channel.EMAIL in used and not shop.postal_address:
         problems.append(_("Fill in the shop's postal address: marketing e-mail must carry it."))
+    if Channel.EMAIL in used and not shop.sender_email and settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
+        problems.append(_("Fill in the shop's sender address: mail from the default one is refused."))
     if Channel.EMAIL in used and not (shop.support_email or shop.reply_to or shop.support_phone):
         problems.append(_("Fill in how customer service is reached: the messages invite people to ask."))
     if Channel.SMS in used:

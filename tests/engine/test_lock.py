@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, connections
 
 from retarget_plugin import receivers
+from retarget_plugin.models import Cart
 from retarget_plugin.testing import build_shop
 from tests.shop.models import Basket, Line, Product
 
@@ -35,9 +36,13 @@ def locked_tables():
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(10)
-    yield
-    release.set()
-    thread.join()
+
+    def let_go():
+        release.set()
+        thread.join()
+
+    yield let_go
+    let_go()
     receivers.patience.resting_until = 0.0
 
 
@@ -58,6 +63,20 @@ def test_a_locked_table_costs_the_shop_at_most_a_quarter_of_a_second(client, loc
     # several changes and waits for the first one only.
     assert 0.150 <= min(took) < 0.250
     assert "lock timeout" in caplog.text
+
+
+def test_what_was_passed_over_is_told_once_the_tables_answer_again(client, locked_tables):
+    product = Product.objects.create(name="Lens", price=10)
+    client.get(f"/add/{product.pk}/")
+    basket = Basket.objects.get()
+    assert len(receivers.patience.passed_over) >= 1
+
+    locked_tables()
+    receivers.patience.resting_until = 0.0
+    other = Basket.objects.create()
+
+    assert set(Cart.objects.values_list("reference", flat=True)) == {str(basket.pk), str(other.pk)}
+    assert len(receivers.patience.passed_over) == 0
 
 
 def test_the_shops_own_statements_keep_their_own_patience(client, locked_tables):

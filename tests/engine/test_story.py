@@ -9,7 +9,7 @@ import pytest
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.carts import Order as OrderSnapshot
-from retarget_plugin.engine import carts, consent, flows, orders
+from retarget_plugin.engine import carts, consent, delivery, flows, orders
 from retarget_plugin.models import Cart, Contact, Decision, Flow, FlowRun, Message
 from retarget_plugin.testing import build_cart, build_contact
 
@@ -416,6 +416,24 @@ def test_a_template_error_parks_its_message_and_no_other(shopping, mailoutbox):
     assert (parked.reason, parked.contact.email) == ("template_error", EMAIL)
     assert "line 2" in parked.detail
     assert [mail.to for mail in mailoutbox] == [["bob@example.com"]]
+
+
+def test_a_released_message_speaks_the_text_that_is_in_use_now(shopping, mailoutbox):
+    shopping.consent("email")
+    shopping.leave_cart()
+    shopping.wait(hours=2)
+    flow = Flow.objects.get(slug="abandoned-cart")
+    broken = flow.version.content
+    broken["reminder"]["languages"]["en"]["subject"] = "{{ oops | nosuchfilter }}"
+    type(flow.version).objects.filter(pk=flow.version_id).update(content=broken)
+    shopping.wait(hours=2)
+    parked = Message.objects.get(state="parked")
+
+    flows.publish(flow, *shipped("abandoned_cart"), now=shopping.clock.now)
+    assert delivery.release(Message.objects.get(pk=parked.pk), now=shopping.clock.now)
+    shopping.wait(minutes=1)
+
+    assert [mail.to for mail in mailoutbox] == [[EMAIL]]
 
 
 def shipped(name):
