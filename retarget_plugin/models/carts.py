@@ -108,6 +108,7 @@ class Cart(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="restored_carts",
         verbose_name=_("restored by"),
     )
@@ -123,7 +124,10 @@ class Cart(models.Model):
             models.Index(
                 fields=["shop", "abandoned_at"], condition=Q(abandoned_at__isnull=False), name="retarget_cart_abandoned"
             ),
-            models.Index(fields=["contact", "touched_at"], name="retarget_cart_contact"),
+            models.Index(
+                fields=["contact", "touched_at"], condition=Q(contact__isnull=False), name="retarget_cart_contact"
+            ),
+            models.Index(fields=["restored_by"], condition=Q(restored_by__isnull=False), name="retarget_cart_restored"),
         ]
 
     def __str__(self) -> str:

@@ -3,9 +3,11 @@
 import os
 
 from tests.settings import *  # noqa: F403
-from tests.settings import RETARGET, database
+from tests.settings import MAILERS, RETARGET, database
 
 DATABASES = {"default": database(os.environ["RETARGET_FAULTS_DATABASE_URL"])}
+# Every Django still reads EMAIL_*, but from 6.1 on not beside MAILERS.
+del MAILERS
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = "127.0.0.1", int(os.environ["RETARGET_FAULTS_SMTP_PORT"]), 5
 # FakeHost holds nothing in a new process; the tiny shop's carts are rows.
