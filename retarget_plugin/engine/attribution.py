@@ -17,7 +17,9 @@ from . import flows
 
 def settle_new(*, now: datetime, limit: int = 200) -> int:
     """Settle the orders that were read since; answers how many."""
-    waiting = Order.objects.filter(settled_at=None, read_at__isnull=False).select_related("shop", "cart", "contact")
+    waiting = Order.objects.filter(settled_at=None, read_at__isnull=False).select_related(
+        "shop", "cart__restored_by", "contact"
+    )
     count = 0
     for order in waiting.order_by("read_at")[:limit]:
         with transaction.atomic():
@@ -42,8 +44,11 @@ def _same_person_or_cart(order: Order) -> Q:
     same = Q(pk=None)
     if order.contact_id:
         same |= Q(contact=order.contact_id)
-    if order.cart_id:
+    if order.cart:
         same |= Q(cart=order.cart_id)
+        if order.cart.restored_by:
+            # Bought through the link, on another device and perhaps by somebody else: the cart it came from is done.
+            same |= Q(pk=order.cart.restored_by.run_id)
     if order.email:
         same |= Q(contact__email=order.email)
     if order.phone:

@@ -45,6 +45,7 @@ class _Known:
     consents: dict[tuple[int, str], Consent]
     suppressed: set[tuple[int, str, str]]
     orders: list[Order]
+    rebuilt: Mapping[int, int]
     sent: dict[tuple[int, str], list[datetime]]
     open_stages: dict[int, list[str]]
 
@@ -93,11 +94,14 @@ def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
     open_runs = FlowRun.objects.filter(contact__in=contacts, state=RunState.ACTIVE, flow__state=FlowState.ON)
     for contact_id, stage in open_runs.values_list("contact_id", "flow__stage"):
         stages[contact_id].append(stage)
+    runs = [message.run for message in messages if message.run]
+    rebuilt = _rebuilt(runs)
     consents = Consent.objects.filter(contact__in=contacts, purpose=Purpose.MARKETING)
     return _Known(
         consents={(row.contact_id, row.channel): row for row in consents},
         suppressed=_suppressed(messages),
-        orders=_orders(messages),
+        orders=_orders(messages, runs, rebuilt),
+        rebuilt=rebuilt,
         sent=sent,
         open_stages=stages,
     )
@@ -109,14 +113,20 @@ def _suppressed(messages: Sequence[Message]) -> set[tuple[int, str, str]]:
     return set(rows.values_list("shop_id", "channel", "key"))
 
 
-def _orders(messages: Sequence[Message]) -> list[Order]:
+def _rebuilt(runs: Sequence[FlowRun]) -> dict[int, int]:
+    """Cart -> run, for the carts that were rebuilt elsewhere by a link from one of these runs."""
+    carts = Cart.objects.filter(restored_by__run__in=runs)
+    return {cart_id: run_id for cart_id, run_id in carts.values_list("pk", "restored_by__run_id") if run_id}
+
+
+def _orders(messages: Sequence[Message], runs: Sequence[FlowRun], rebuilt: Mapping[int, int]) -> list[Order]:
     """Orders that stand, by anyone or anything in the batch, since the oldest t0 in it."""
-    runs = [message.run for message in messages if message.run]
     if not runs:
         return []
     people = [message.contact for message in messages]
-    same = Q(contact__in={person.pk for person in people}) | Q(cart__in={run.cart_id for run in runs if run.cart_id})
+    carts = {run.cart_id for run in runs if run.cart_id} | set(rebuilt)
     emails, phones = {p.email for p in people if p.email}, {p.phone for p in people if p.phone}
+    same = Q(contact__in={person.pk for person in people}) | Q(cart__in=carts)
     same |= Q(email__in=emails) | Q(phone__in=phones)
     since = min(run.anchored_at for run in runs)
     shops = {message.shop_id for message in messages}
@@ -161,7 +171,7 @@ def _subject_gate(message: Message, known: _Known, *, now: datetime) -> Verdict 
     run = message.run
     if run is None:
         return None
-    order = next((order for order in known.orders if _is_by(order, message, run)), None)
+    order = next((order for order in known.orders if _is_by(order, message, run, known)), None)
     if order:
         return Verdict(Reason.ORDERED, facts={"order": order.number or order.reference})
     cart = run.cart
@@ -181,13 +191,14 @@ def _active_again(cart: Cart, shop: Shop, *, now: datetime) -> Verdict:
     return Verdict(Reason.ACTIVE_AGAIN, until=until, facts={"touched_at": cart.touched_at.isoformat()})
 
 
-def _is_by(order: Order, message: Message, run: FlowRun) -> bool:
+def _is_by(order: Order, message: Message, run: FlowRun, known: _Known) -> bool:
     contact = message.contact
     same = (
         order.contact_id == contact.pk
         or (contact.email and order.email == contact.email)
         or (contact.phone and order.phone == contact.phone)
-        or (order.cart_id is not None and order.cart_id == run.cart_id)
+        or (order.cart_id is not None and run.cart_id == order.cart_id)
+        or (order.cart_id is not None and known.rebuilt.get(order.cart_id) == run.pk)
     )
     return bool(same) and order.shop_id == message.shop_id and order.placed_at >= run.anchored_at
 

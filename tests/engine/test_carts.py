@@ -10,9 +10,9 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.test import RequestFactory
 
 from retarget_plugin.domain.carts import Identity
-from retarget_plugin.engine import carts, tick, tokens
+from retarget_plugin.engine import carts, gates, orders, tick, tokens
 from retarget_plugin.exceptions import Refusal
-from retarget_plugin.models import Cart, Click, Link, Message, Order
+from retarget_plugin.models import Cart, Click, FlowRun, Link, Message, Order
 from retarget_plugin.testing import build_cart
 
 from .conftest import EMAIL
@@ -73,6 +73,18 @@ def test_an_order_of_a_rebuilt_cart_by_another_address_is_credited(shopping, tex
     tick.once(now=shopping.clock.now)
 
     assert Order.objects.get().credited_message == texted[1]
+    assert FlowRun.objects.get().reason == "ordered"
+
+
+def test_an_order_of_a_rebuilt_cart_is_seen_by_the_gate_itself(shopping, texted, monkeypatch):
+    monkeypatch.setattr(shopping.host, "current_cart", lambda request: "99")
+    carts.restore(request(), texted[2], now=shopping.clock.now)
+    place_order(shopping, cart="99", email="partner@example.com")
+    orders.read_new(now=shopping.clock.now)
+
+    verdict = gates.verdict(texted[1], now=shopping.clock.now)
+
+    assert verdict.reason == "ordered"
 
 
 def test_an_order_long_after_the_click_is_not_credited(shopping, texted):

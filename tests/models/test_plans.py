@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from retarget_plugin.engine import flows
+from retarget_plugin.engine import flows, gates
 from retarget_plugin.models import Cart, Click, FlowRun, Link, Message, Order
 from retarget_plugin.testing import build_contact, build_shop
 
@@ -142,3 +143,42 @@ def test_a_short_link_is_found_by_index(shop):
 
     assert "Index Scan" in found
     assert "Seq Scan" not in found
+
+
+def test_the_whole_gate_reads_by_index_and_in_a_fixed_number_of_queries(shop):
+    flow, people = flows.install(shop, now=NOW)[0], [build_contact(shop, now=NOW) for _person in range(20)]
+    fill(Message, messages(shop, build_contact(shop, now=NOW), "accepted"))
+    fill(
+        Order,
+        [
+            Order(shop=shop, reference=str(n), email=f"p{n}@x.example", touched_at=NOW, read_at=NOW, settled_at=NOW,
+                  placed_at=NOW - timedelta(minutes=n))
+            for n in range(MANY)
+        ],
+    )  # fmt: skip
+    fill(Cart, carts(shop, "ordered"))
+    waiting = []
+    for person in people:
+        run = FlowRun.objects.create(
+            shop=shop, flow=flow, version=flow.version, contact=person, subject="cart:1",
+            anchored_at=NOW - timedelta(hours=4), entered_at=NOW, due_at=NOW,
+        )  # fmt: skip
+        waiting.append(
+            Message.objects.create(
+                shop=shop, run=run, contact=person, step="reminder", channel="email", due_at=NOW,
+                not_after=NOW + timedelta(hours=1), key=uuid.uuid4(), created_at=NOW,
+            )
+        )  # fmt: skip
+
+    with CaptureQueriesContext(connection) as for_one:
+        gates.verdicts(waiting[:1], now=NOW)
+    with CaptureQueriesContext(connection) as for_all:
+        gates.verdicts(waiting, now=NOW)
+
+    assert len(for_one) == len(for_all) == 7
+    for asked in for_all.captured_queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {asked['sql']}")
+            steps = "\n".join(row[0] for row in cursor.fetchall())
+        for table in ("order", "message", "cart"):
+            assert f"Seq Scan on retarget_plugin_{table}" not in steps, steps
