@@ -1,14 +1,14 @@
 """With the plugin's tables locked by somebody else, the shop's request goes on."""
 
-import threading
 import time
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from retarget_plugin import receivers
 from retarget_plugin.models import Cart
 from retarget_plugin.testing import build_shop
+from tests.locks import locked
 from tests.shop.models import Basket, Line, Product
 
 pytestmark = [
@@ -19,31 +19,9 @@ pytestmark = [
 
 @pytest.fixture
 def locked_tables():
-    """Another connection holds an exclusive lock on the carts, as a migration would."""
     build_shop()
-    receivers.patience.resting_until = 0.0
-    held, release = threading.Event(), threading.Event()
-
-    def hold():
-        with connections["default"].cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("LOCK TABLE retarget_plugin_cart IN ACCESS EXCLUSIVE MODE")
-            held.set()
-            release.wait(30)
-            cursor.execute("ROLLBACK")
-        connections["default"].close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-
-    def let_go():
-        release.set()
-        thread.join()
-
-    yield let_go
-    let_go()
-    receivers.patience.resting_until = 0.0
+    with locked("retarget_plugin_cart") as let_go:
+        yield let_go
 
 
 def test_a_locked_table_costs_the_shop_at_most_a_quarter_of_a_second(client, locked_tables, caplog):
@@ -72,7 +50,6 @@ def test_what_was_passed_over_is_told_once_the_tables_answer_again(client, locke
     assert len(receivers.patience.passed_over) >= 1
 
     locked_tables()
-    receivers.patience.resting_until = 0.0
     other = Basket.objects.create()
 
     assert set(Cart.objects.values_list("reference", flat=True)) == {str(basket.pk), str(other.pk)}
