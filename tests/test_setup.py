@@ -85,6 +85,7 @@ def test_good_settings_are_silent(settings):
     assert [*checks.check_settings(), *checks.check_backends()] == []
 
 
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
 def test_sqlite_with_its_own_options_is_warned_about(settings):
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}}
 
