@@ -126,7 +126,7 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     # -- switching -----------------------------------------------------------------------------------------------
 
     def obstacles(self, button: Button, row: Flow) -> list[str]:
-        return flows.preflight(row) if button.act == "turn_on" else []
+        return flows.preflight(row, now=timezone.now()) if button.act == "turn_on" else []
 
     def turn_on(self, flow: Flow, request: HttpRequest, *, now: datetime) -> None:
         flows.turn_on(flow, now=now)
@@ -152,7 +152,7 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
         )
         context |= {
             "buttons": self.offered(request, flow),
-            "problems": flows.preflight(flow) if flow.state != FlowState.ON else [],
+            "problems": flows.preflight(flow, now=now) if flow.state != FlowState.ON else [],
             "settings_url": link(self.admin_site, flow.shop, _("Open the shop's settings")),
             "line": line,
             "revenue": amount(line.revenue, flow.shop.currency),

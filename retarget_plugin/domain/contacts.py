@@ -62,13 +62,3 @@ def normalize_phone(text: str, country: str) -> str:
     ):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def phone_country(phone: str) -> str:
-    """ISO 3166 code of an E.164 number's region, or "" when it has none."""
-    import phonenumbers
-
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
-    except phonenumbers.NumberParseException:
-        return ""

@@ -27,8 +27,6 @@ class ConsentState(StrEnum):
 
 class LegalBasis(StrEnum):
     CONSENT = "consent"
-    EXISTING_CUSTOMER = "existing_customer"
-    SERVICE = "service"
     NONE = "none"
 
 
@@ -122,7 +120,6 @@ class Reason(StrEnum):
     ENTERED = "entered"
     QUEUED = "queued"
     SENT = "sent"
-    POSTPONED = "postponed"
     RETRYING = "retrying"
     STEP_SKIPPED = "step_skipped"
     FINISHED = "finished"

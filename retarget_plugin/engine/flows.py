@@ -24,7 +24,7 @@ from retarget_plugin.exceptions import ConfigurationError, Refusal
 from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Message, Shop
 from retarget_plugin.models.claims import claim
 
-from . import decisions, delivery
+from . import composing, decisions, delivery
 
 logger = logging.getLogger("retarget_plugin.flows")
 
@@ -72,7 +72,7 @@ def publish(
     return version
 
 
-def preflight(flow: Flow) -> list[str]:
+def preflight(flow: Flow, *, now: datetime) -> list[str]:
     """What stands in the way of turning `flow` on, in plain words; empty when it is ready."""
     shop, problems = flow.shop, []
     if flow.version is None:
@@ -89,12 +89,13 @@ def preflight(flow: Flow) -> list[str]:
         problems.append(_("Fill in how customer service is reached: the messages invite people to ask."))
     if Channel.SMS in used:
         problems += _gateway_problems(shop)
-    return problems
+    # A variable that nothing fills would park every message that reads it.
+    return problems + composing.warnings(flow.version, shop=shop, now=now)
 
 
 def turn_on(flow: Flow, *, now: datetime) -> None:
     """Let carts enter. Raises Refusal listing what `preflight` found."""
-    problems = preflight(flow)
+    problems = preflight(flow, now=now)
     if problems:
         raise Refusal("not_ready", " ".join(problems))
     _set_state(flow, FlowState.ON)

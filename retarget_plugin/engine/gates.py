@@ -33,10 +33,6 @@ class Verdict:
     facts: Mapping[str, Any] = field(default_factory=dict)
     consent_record_id: int | None = None
 
-    @property
-    def is_go(self) -> bool:
-        return self.reason is None
-
 
 @dataclass
 class _Known:

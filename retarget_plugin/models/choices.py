@@ -12,7 +12,6 @@ from retarget_plugin.domain.vocabulary import (
     Channel,
     ConsentState,
     FlowState,
-    LegalBasis,
     MessageState,
     Purpose,
     Reason,
@@ -34,12 +33,6 @@ CONSENT_STATES: Choices = [
     (ConsentState.PENDING, _("Waiting for confirmation")),
     (ConsentState.GRANTED, _("Granted")),
     (ConsentState.WITHDRAWN, _("Withdrawn")),
-]
-LEGAL_BASES: Choices = [
-    (LegalBasis.CONSENT, _("Consent")),
-    (LegalBasis.EXISTING_CUSTOMER, _("Existing customer")),
-    (LegalBasis.SERVICE, _("Service message")),
-    (LegalBasis.NONE, _("None")),
 ]
 SUPPRESSION_REASONS: Choices = [
     (SuppressionReason.BOUNCED, _("Address bounced")),
@@ -83,7 +76,6 @@ REASONS: Choices = [
     (Reason.ENTERED, _("Entered the flow")),
     (Reason.QUEUED, _("Message scheduled")),
     (Reason.SENT, _("Handed to the provider")),
-    (Reason.POSTPONED, _("Postponed to the next allowed time")),
     (Reason.RETRYING, _("The provider did not take it; it is tried again")),
     (Reason.STEP_SKIPPED, _("Step skipped")),
     (Reason.FINISHED, _("Flow finished")),
@@ -129,7 +121,6 @@ def _callable(choices: Choices, name: str) -> Callable[[], Choices]:
 channels = _callable(CHANNELS, "channels")
 purposes = _callable(PURPOSES, "purposes")
 consent_states = _callable(CONSENT_STATES, "consent_states")
-legal_bases = _callable(LEGAL_BASES, "legal_bases")
 suppression_reasons = _callable(SUPPRESSION_REASONS, "suppression_reasons")
 stages = _callable(STAGES, "stages")
 cart_states = _callable(CART_STATES, "cart_states")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retarget_plugin.domain.contacts import normalize_email, normalize_phone, phone_country
+from retarget_plugin.domain.contacts import normalize_email, normalize_phone
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,3 @@ def test_numbers_have_one_form(typed, country, stored):
 )
 def test_numbers_that_must_not_be_texted_are_refused(typed):
     assert normalize_phone(typed, "FR") == ""
-
-
-def test_the_country_of_a_number_is_known():
-    assert phone_country("+33612345678") == "FR"
-    assert phone_country("nonsense") == ""

@@ -10,6 +10,7 @@ from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.carts import Order as OrderSnapshot
 from retarget_plugin.engine import carts, consent, delivery, flows, orders
+from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Cart, Contact, Decision, Flow, FlowRun, Message
 from retarget_plugin.testing import build_cart, build_contact
 
@@ -416,6 +417,21 @@ def test_a_template_error_parks_its_message_and_no_other(shopping, mailoutbox):
     assert (parked.reason, parked.contact.email) == ("template_error", EMAIL)
     assert "line 2" in parked.detail
     assert [mail.to for mail in mailoutbox] == [["bob@example.com"]]
+
+
+def test_a_flow_that_reads_what_nobody_fills_is_not_turned_on(shopping):
+    flow = Flow.objects.get(slug="abandoned-cart")
+    flows.turn_off(flow, now=shopping.clock.now)
+    definition, messages = shipped("abandoned_cart")
+    messages["reminder"]["en"]["subject"] = "Hello {{ cart.totla }}"
+    flows.publish(flow, definition, messages, now=shopping.clock.now)
+
+    with pytest.raises(Refusal) as refused:
+        flows.turn_on(flow, now=shopping.clock.now)
+
+    assert "reminder/en/subject: nothing is known of cart.totla (line 1, column 10)" in str(refused.value)
+    flow.refresh_from_db()
+    assert flow.state == "off"
 
 
 def test_a_released_message_speaks_the_text_that_is_in_use_now(shopping, mailoutbox):

@@ -76,16 +76,21 @@ def main() -> int:
         EMAIL_HOST="127.0.0.1",
         EMAIL_PORT=str(inbox.smtp_port),
     )
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.oscar_shop.settings")
     demo.prepare()
+
+    from django.conf import settings
 
     from examples.oscar_shop.server import serve
     from retarget_plugin.models import Shop
 
     # The test runs at any hour of any day; this shop texts at all of them.
     Shop.objects.update(sms_from="00:00", sms_until="00:00", sms_on_sundays=True, sms_on_holidays=True)
-    crew = [start("worker", "--concurrency=2", "-n", f"{name}@%h") for name in ("one", "two")]
-    crew.append(start("beat", "--schedule", str(Path(os.environ["RETARGET_DEMO_DATA"]) / "beat")))
+    settings.DATA.mkdir(parents=True, exist_ok=True)
+    crew: list[subprocess.Popen[bytes]] = []
     try:
+        crew += [start("worker", "--concurrency=2", "-n", f"{name}@%h") for name in ("one", "two")]
+        crew.append(start("beat", "--schedule", str(settings.DATA / "beat")))
         with serve(port) as server:
             return 0 if demo.tell(server.url, inbox, AgingClock()) else 1
     finally:
