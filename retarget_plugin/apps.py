@@ -19,13 +19,17 @@ class RetargetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, conf, receivers
+        from django.utils.module_loading import import_string
+
+        from . import checks, conf, failpoints, receivers
         from .exceptions import ConfigurationError
         from .hosts import get_host
 
         checks.register()
         receivers.connect()
         post_migrate.connect(_ensure_shops, sender=self, dispatch_uid="retarget_plugin.ensure_shops")
+        if conf.settings.FAILPOINTS:
+            failpoints.arm(import_string(conf.settings.FAILPOINTS))
         try:
             for alias in conf.settings.HOSTS:
                 get_host(alias).connect()

@@ -39,6 +39,17 @@ class Settings:
     BATCH_SIZE: int = 200
     #: Tries before a message that keeps failing definitely is given up.
     MAX_ATTEMPTS: int = 8
+    #: Whether real messages leave while DEBUG is on. Harmless backends (console, memory, files) always may.
+    SEND_IN_DEBUG: bool = False
+    #: E-mails a second, all workers together; 0: as fast as it goes. An SMS gateway's "RATE" stands in its own entry.
+    EMAIL_RATE: float = 0.0
+    #: Failures in a row after which a gateway is left alone but for a probe now and then.
+    BREAKER_FAILURES: int = 5
+    #: Seconds between two probes of a gateway that is left alone.
+    BREAKER_SECONDS: float = 10.0
+    #: Local file that remembers how far this installation has come, so that a database restored from a backup is noticed;
+    #: empty: only what the database itself shows.
+    HEARTBEAT_FILE: str = ""
     #: Days a recovery link works.
     RECOVERY_DAYS: int = 30
     #: Days an unsubscribe page opens; the unsubscribe POST never expires.
@@ -61,6 +72,8 @@ class Settings:
     GRAPHQL_MAX_ALIASES: int = 15
     #: GraphQL: fields at the root.
     GRAPHQL_MAX_ROOT_FIELDS: int = 10
+    #: Tests only: dotted path of a callable that is told each named stop of `retarget_plugin.failpoints`.
+    FAILPOINTS: str = ""
     #: GraphQL: estimated cost after fragments are expanded, a row of a list being 1 a field.
     GRAPHQL_MAX_COST: int = 1_000
 

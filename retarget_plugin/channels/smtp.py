@@ -6,6 +6,7 @@ import re
 import smtplib
 from typing import Any
 
+from retarget_plugin import failpoints
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
 
@@ -40,9 +41,12 @@ class Watch:
 
     def _send(self, line: Any) -> None:
         is_command = isinstance(line, str) and line.strip().lower() == "data"
-        if self._is_in_data and not is_command:
-            self.has_left = True
+        if not self._is_in_data or is_command:
+            return self._server_send(line)
+        failpoints.reach("before_first_byte")
+        self.has_left = True
         self._server_send(line)
+        failpoints.reach("after_body_sent")
 
 
 def outcome_of_opening(error: Exception) -> Outcome:

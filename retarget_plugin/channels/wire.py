@@ -11,6 +11,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from retarget_plugin import failpoints
+
 
 class _Progress(threading.local):
     """What this thread's request is doing. requests is synchronous, so there is one at a time."""
@@ -49,9 +51,14 @@ class _Watched:
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
-        if not _progress.is_connecting:
+        if not _progress.is_connecting and not _progress.has_left:
+            failpoints.reach("before_first_byte")
             _progress.has_left = True
         super().send(data)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        failpoints.reach("after_body_sent")
+        return super().getresponse()  # type: ignore[misc]
 
 
 class _WatchedHTTP(_Watched, HTTPConnection):

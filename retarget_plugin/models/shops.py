@@ -50,6 +50,18 @@ class Shop(models.Model):
     email_per_week = models.PositiveSmallIntegerField(_("e-mails a week"), default=3)
     sms_gap_hours = models.PositiveSmallIntegerField(_("hours between texts"), default=24)
     sms_per_week = models.PositiveSmallIntegerField(_("texts a week"), default=2)
+    gap_minutes = models.PositiveSmallIntegerField(
+        _("minutes between two messages of any kind"), default=60, help_text=_("For each person.")
+    )
+    catch_up_per_minute = models.PositiveIntegerField(
+        _("late messages a minute"),
+        default=600,
+        validators=[MinValueValidator(1)],
+        help_text=_("How fast messages go out that waited for more than a quarter of an hour, after an outage."),
+    )
+    sms_segments_per_month = models.PositiveIntegerField(
+        _("SMS segments a month"), null=True, blank=True, help_text=_("Empty: no limit.")
+    )
     email_from = models.TimeField(_("e-mail from"), default=time(0, 0))
     email_until = models.TimeField(_("e-mail until"), default=time(0, 0), help_text=_("Same as the start: all day."))
     sms_from = models.TimeField(_("SMS from"), default=time(8, 0))
@@ -59,6 +71,8 @@ class Shop(models.Model):
     attribution_days = models.PositiveSmallIntegerField(_("attribution window (days)"), default=5)
 
     is_paused = models.BooleanField(_("paused"), default=False, help_text=_("Nothing is sent while this is on."))
+    email_is_paused = models.BooleanField(_("e-mail paused"), default=False)
+    sms_is_paused = models.BooleanField(_("SMS paused"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

@@ -1,0 +1,159 @@
+"""The promises this app makes, and the table of what was measured of each: `./run test-long` prints it.
+
+A test that proves one carries `@pytest.mark.promise` and takes the fixture `promise`:
+
+    promise("D1", run="10,000 sends, 8 workers, 312 kills", figure="lost 0", bar="lost 0", holds=lost == 0)
+
+which writes the row and fails the test where the bar is not reached. One promise may have several rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+Length = TypeVar("Length")
+
+PROMISES = {
+    "D1": "killing workers loses nothing",
+    "D2": "doubles are bounded",
+    "D3": "kill at any line",
+    "D4": "broker gone",
+    "D5": "broker wiped",
+    "D6": "broker messages repeated and shuffled",
+    "D7": "database crash",
+    "D8": "graceful deploy",
+    "D9": "gateway trouble is sorted right",
+    "D10": "the key is never outlived",
+    "D11": "zombie workers",
+    "D12": "eight workers, no clash",
+    "D13": "two schedulers by mistake",
+    "D14": "back-off is kind",
+    "D15": "the rate limit is global",
+    "D16": "one bad gateway does not stop others",
+    "D17": "a fallback gateway never doubles",
+    "D18": "duplicate reports",
+    "D19": "a poisoned report in a batch",
+    "D20": "reports in any order",
+    "D21": "an outage of the shop's events",
+    "D22": "disk full, read-only database, no connection left",
+    "D23": "unknowns get settled",
+    "D24": "the same on SQLite",
+    "G1": "order placed between claim and send",
+    "G2": "unsubscribed meanwhile",
+    "G3": "bounce, complaint, STOP meanwhile",
+    "G4": "erased or merged meanwhile",
+    "G5": "cart emptied, gone or another's meanwhile",
+    "G6": "quiet hours or cap reached meanwhile",
+    "G7": "flow, step, channel or shop stopped meanwhile",
+    "G8": "consent not confirmed or withdrawn meanwhile",
+    "G9": "the window that remains",
+    "G10": "every skip has a reason",
+    "C1": "the plugin cannot break the shop",
+    "C2": "nothing captured is lost",
+    "C3": "capture is cheap",
+    "C4": "no broker in the request path",
+    "C5": "event floods",
+    "C6": "one fact from many sources",
+    "C7": "an order beats an abandonment",
+    "C8": "guest, log-in, other device",
+    "C9": "reconcile restores lost events",
+    "C10": "uninstall",
+    "T1": "delays are real time",
+    "T2": "local hours in a gap or a repeated hour",
+    "T3": "a worker's clock is wrong",
+    "T4": "quiet hours in the reader's zone",
+    "T5": "unknown zone",
+    "T6": "six hours down, then back",
+    "T7": "two steps due at once",
+    "T8": "zone rules change",
+    "S1": "a backlog of a million",
+    "S2": "hot queries at scale",
+    "S3": "segments recomputed while sending",
+    "S4": "an ineligible desert",
+    "S5": "fairness between shops",
+    "S6": "poison",
+    "S7": "a template error in one step",
+    "S8": "render bounds",
+    "S9": "missing data is never mailed",
+    "O1": "migrations on live data",
+    "O2": "old and new workers together",
+    "O3": "editing a live flow",
+    "O4": "what an operator sees",
+    "O5": "stop button",
+    "O6": "restored backup or cloned staging",
+    "O7": "key rotation",
+    "O8": "development never sends",
+}
+
+
+def is_long() -> bool:
+    return bool(os.environ.get("RETARGET_TEST_LONG"))
+
+
+def length(short: Length, full: Length) -> Length:
+    """How much of a thing to run: `short` in `./run test`, `full` in `./run test-long`."""
+    return full if is_long() else short
+
+
+@dataclass(frozen=True)
+class Row:
+    promise: str
+    run: str
+    figure: str
+    bar: str
+    holds: bool
+
+
+@pytest.fixture
+def promise(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Write one row of the table; the test fails where the bar is not reached."""
+
+    def write(name: str, *, run: str, figure: str, bar: str, holds: bool) -> None:
+        assert name in PROMISES, f"no promise is called {name}"
+        assert run and figure and bar, f"{name}: a row says what was run, what came of it and what was asked"
+        row = Row(name, run, figure, bar, bool(holds))
+        request.node.user_properties.append(("promise", asdict(row)))
+        assert holds, f"{name}: {figure}; the bar is {bar} ({run})"
+
+    return write
+
+
+class Table:
+    """Collects the rows, also from other processes, and prints them at the end of a full run."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.rows += [Row(**value) for name, value in report.user_properties if name == "promise"]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not is_long():
+            return
+        order = list(PROMISES)
+        cells = [("", "promise", "run", "figure", "bar", "")]
+        for row in sorted(self.rows, key=lambda row: order.index(row.promise)):
+            cells.append(
+                (row.promise, PROMISES[row.promise], row.run, row.figure, row.bar, "" if row.holds else "BELOW")
+            )
+        cells += [(name, PROMISES[name], "not in this run", "", "", "") for name in self.missing]
+        widths = [max(len(line[column]) for line in cells) for column in range(5)]
+        terminalreporter.section("promises")
+        for line in cells:
+            row = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))
+            terminalreporter.write_line(f"{row}  {line[5]}".rstrip())
+
+    @property
+    def missing(self) -> list[str]:
+        seen = {row.promise for row in self.rows}
+        return [name for name in PROMISES if name not in seen]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Table(), "promises-table")
