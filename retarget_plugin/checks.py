@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
 
 from retarget_plugin import channels, conf, hosts
+from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.exceptions import ConfigurationError
 
 
@@ -19,6 +20,7 @@ def register() -> None:
     """Register every check with Django."""
     register_check(check_settings)
     register_check(check_backends)
+    register_check(check_rehearsal)
     register_check(check_deployment, deploy=True)
     register_check(check_database, Tags.database)
 
@@ -70,6 +72,21 @@ def check_backends(**_: Any) -> Sequence[CheckMessage]:
             texts = [str(error)]
         problems += [Error(f"SMS gateway {alias!r}: {text}", id="retarget_plugin.E005") for text in texts]
     return problems
+
+
+def check_rehearsal(**_: Any) -> Sequence[CheckMessage]:
+    """On a developer's copy a real gateway is configured and left alone: say so, before somebody waits for a message."""
+    try:
+        conf.user_settings()
+    except ConfigurationError:
+        return []
+    ways = [(Channel.EMAIL, ""), *((Channel.SMS, alias) for alias in _aliases(conf.settings.SMS))]
+    barred = [f"{channel} {alias}".strip() for channel, alias in ways if channels.is_barred(channel, alias)]
+    if not barred:
+        return []
+    hint = 'Set RETARGET["SEND_IN_DEBUG"] = True if they should, or a backend that keeps them on this machine.'
+    text = f"While DEBUG is on, no message leaves by: {', '.join(barred)}."
+    return [Warning(text, hint=hint, id="retarget_plugin.W005")]
 
 
 def check_database(**_: Any) -> Sequence[CheckMessage]:

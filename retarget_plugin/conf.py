@@ -15,8 +15,9 @@ class Settings:
 
     #: Shop systems by alias: {"BACKEND": dotted path, "OPTIONS": {...}}.
     HOSTS: dict[str, dict[str, Any]] = {}
-    #: SMS gateways by alias, in the same form, and "STOP": the words to say no by ("STOP au 36111"),
-    #: empty where the gateway adds them.
+    #: SMS gateways by alias, in the same form, and "STOP": the words to say no by ("STOP au 36111"), empty where the
+    #: gateway adds them; "RATE": texts a second; "FALLBACK": the alias that stands in while this one fails;
+    #: "RETRY_UNKNOWN": True to try again where the outcome is unknown, at the price of doubles.
     SMS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "retarget_plugin.channels.sms.console.ConsoleGateway"}}
     #: A MAILERS alias or a mail backend's dotted path; empty: the project's own default.
     MAILER: str = ""
@@ -28,8 +29,8 @@ class Settings:
     RUNNER: str = "tick"
     #: Origins a storefront may call the API from.
     ALLOWED_ORIGINS: tuple[str, ...] = ()
-    #: SMS gateway alias -> secret in its receipts URL.
-    WEBHOOK_SECRETS: dict[str, str] = {}
+    #: SMS gateway alias -> secret in its receipts URL; a list of them while it is being changed.
+    WEBHOOK_SECRETS: dict[str, str | list[str]] = {}
     #: Bearer token for the health page; empty: the page answers 404.
     HEALTH_TOKEN: str = ""
 
@@ -43,6 +44,9 @@ class Settings:
     SEND_IN_DEBUG: bool = False
     #: E-mails a second, all workers together; 0: as fast as it goes. An SMS gateway's "RATE" stands in its own entry.
     EMAIL_RATE: float = 0.0
+    #: Whether an e-mail whose outcome is unknown is tried again: some people then get it twice. An SMS gateway's
+    #: "RETRY_UNKNOWN" stands in its own entry.
+    EMAIL_RETRY_UNKNOWN: bool = False
     #: Failures in a row after which a gateway is left alone but for a probe now and then.
     BREAKER_FAILURES: int = 5
     #: Seconds between two probes of a gateway that is left alone.

@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError
 from django.dispatch import Signal
 from django.utils import timezone
 
-from retarget_plugin import signals
+from retarget_plugin import failpoints, signals
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.vocabulary import Stage
 from retarget_plugin.engine import carts, consent, contacts, orders
 from retarget_plugin.models import Shop
+from retarget_plugin.models.locks import brief_transaction
 
 
-def cart_changed(*, host: str, reference: str, scope: str = "", **_: Any) -> None:
-    carts.touch(host=host, scope=scope, reference=reference, now=timezone.now())
+def cart_changed(*, host: str, reference: str, scope: str = "", now: datetime, **_: Any) -> None:
+    carts.touch(host=host, scope=scope, reference=reference, now=now)
 
 
-def cart_identified(*, host: str, reference: str, identity: Identity, scope: str = "", **_: Any) -> None:
-    carts.touch(host=host, scope=scope, reference=reference, identity=identity, now=timezone.now())
+def cart_identified(*, host: str, reference: str, identity: Identity, scope: str = "", now: datetime, **_: Any) -> None:
+    carts.touch(host=host, scope=scope, reference=reference, identity=identity, now=now)
 
 
-def checkout_started(*, host: str, reference: str, identity: Identity | None = None, scope: str = "", **_: Any) -> None:
-    carts.touch(
-        host=host, scope=scope, reference=reference, identity=identity, stage=Stage.CHECKOUT, now=timezone.now()
-    )
+def checkout_started(
+    *, host: str, reference: str, identity: Identity | None = None, scope: str = "", now: datetime, **_: Any
+) -> None:
+    carts.touch(host=host, scope=scope, reference=reference, identity=identity, stage=Stage.CHECKOUT, now=now)
 
 
-def order_changed(*, host: str, reference: str, scope: str = "", **_: Any) -> None:
-    orders.touch(host=host, scope=scope, reference=reference, now=timezone.now())
+def order_changed(*, host: str, reference: str, scope: str = "", now: datetime, **_: Any) -> None:
+    orders.touch(host=host, scope=scope, reference=reference, now=now)
 
 
-def contact_changed(*, host: str, identity: Identity, scope: str = "", **_: Any) -> None:
-    shop = Shop.objects.filter(host=host, scope=scope).first()
-    if shop is not None:
-        contacts.resolve(shop, identity, now=timezone.now())
+def contact_changed(*, host: str, identity: Identity, scope: str = "", now: datetime, **_: Any) -> None:
+    with brief_transaction():
+        shop = Shop.objects.filter(host=host, scope=scope).first()
+        if shop is not None:
+            contacts.resolve(shop, identity, now=now)
 
 
 def consent_changed(
@@ -52,51 +55,77 @@ def consent_changed(
     wording: str = "",
     source: str = "",
     scope: str = "",
+    now: datetime,
     **_: Any,
 ) -> None:
-    shop, now = Shop.objects.filter(host=host, scope=scope).first(), timezone.now()
-    contact = contacts.resolve_for(shop, identity, channel=channel, now=now) if shop else None
-    if contact is None:
-        return
-    if granted:
-        consent.grant(contact, channel=channel, source=source, wording=wording, now=now)
-    else:
-        consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
+    with brief_transaction():
+        shop = Shop.objects.filter(host=host, scope=scope).first()
+        contact = contacts.resolve_for(shop, identity, channel=channel, now=now) if shop else None
+        if contact is None:
+            return
+        if granted:
+            consent.grant(contact, channel=channel, source=source, wording=wording, now=now)
+        else:
+            consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What the shop told, and when: told again later, it still happened then."""
+
+    receiver: Callable[..., None]
+    arguments: Mapping[str, Any]
+    at: datetime
 
 
 class Patience:
     """After one lock time-out the next events of this process do not wait too: a request with ten events waits once.
 
-    What is passed over is kept and told a few at a time once the tables answer again; what a process takes with it when
-    it ends is found by the reconcile pass.
+    What is passed over is kept with its time, and told a little at a time, oldest first, once the tables answer again: a
+    no that was said after a yes stays the last word. What a process takes with it when it ends is found by the reconcile
+    pass, as is what was kept for too long.
     """
 
     REST_SECONDS = 2.0
     KEPT = 1000
-    CAUGHT_UP_AT_ONCE = 10
+    KEPT_FOR = timedelta(minutes=15)
+    CATCH_UP_SECONDS = 0.05
 
     def __init__(self) -> None:
         self.resting_until = 0.0
-        self.passed_over: deque[Callable[[], None]] = deque(maxlen=self.KEPT)
+        self.passed_over: deque[_Event] = deque(maxlen=self.KEPT)
 
     def wrap(self, receiver: Callable[..., None]) -> Callable[..., None]:
         def patient(sender: Any, **arguments: Any) -> None:
-            event = partial(receiver, **arguments)
+            failpoints.reach("after_host_commit")
+            event = _Event(receiver, arguments, at=timezone.now())
             if time.monotonic() < self.resting_until:
                 self.passed_over.append(event)
-                return
-            self._tell(event)
-            for _event in range(min(len(self.passed_over), self.CAUGHT_UP_AT_ONCE)):
-                self._tell(self.passed_over.popleft())
+            elif self.passed_over:
+                self.passed_over.append(event)
+                self._catch_up()
+            else:
+                self._tell(event)
+            failpoints.reach("before_doorbell")
 
         return patient
 
-    def _tell(self, event: Callable[[], None]) -> None:
+    def _catch_up(self) -> None:
+        until, oldest = time.monotonic() + self.CATCH_UP_SECONDS, timezone.now() - self.KEPT_FOR
+        while time.monotonic() < until:
+            try:
+                event = self.passed_over.popleft()
+            except IndexError:
+                return
+            if event.at >= oldest:
+                self._tell(event)
+
+    def _tell(self, event: _Event) -> None:
         try:
-            event()
+            event.receiver(**event.arguments, now=event.at)
         except OperationalError:
             self.resting_until = time.monotonic() + self.REST_SECONDS
-            self.passed_over.append(event)
+            self.passed_over.appendleft(event)
             raise
 
 

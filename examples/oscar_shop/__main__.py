@@ -54,13 +54,13 @@ def run(data: Path, *, port: int, and_exit: bool) -> int:
     began = time.monotonic()
     prepare()
 
-    from retarget_plugin.engine import gates
+    from retarget_plugin.engine import hours
     from retarget_plugin.models import Shop
 
     from .clock import StoryClock
     from .server import serve
 
-    clock = StoryClock(gates.window_for(Shop.objects.get(), "sms"))
+    clock = StoryClock(hours.window_for(Shop.objects.get(), "sms"))
     try:
         with serve(port) as server:
             held = tell(server.url, inbox, clock)

@@ -11,20 +11,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from retarget_plugin import channels, conf, hosts
+from retarget_plugin.channels import rehearsal
 from retarget_plugin.exceptions import ConfigurationError
 from retarget_plugin.models import Shop
 
 logger = logging.getLogger("retarget_plugin.admin")
 
-# They keep messages to themselves: right for trying out, and the reason why nothing arrives.
-DEVELOPMENT = (
-    "retarget_plugin.channels.sms.console.",
-    "retarget_plugin.channels.sms.memory.",
-    "django.core.mail.backends.console.",
-    "django.core.mail.backends.locmem.",
-    "django.core.mail.backends.dummy.",
-    "django.core.mail.backends.filebased.",
-)
 UNSET_SENDER = "webmaster@localhost"
 
 
@@ -67,7 +59,7 @@ def _mailer(shop: Shop) -> Connection:
     found = list(_found(channel.check))
     if not shop.sender_email and settings.DEFAULT_FROM_EMAIL == UNSET_SENDER:
         found.append(_("Fill in the sender address above, or set DEFAULT_FROM_EMAIL in the settings."))
-    return Connection(_("E-mail"), backend, tuple(found), backend.startswith(DEVELOPMENT))
+    return Connection(_("E-mail"), backend, tuple(found), rehearsal.is_harmless(backend))
 
 
 def _public_url() -> Connection:
@@ -87,7 +79,7 @@ def _piece(entries: Mapping[str, Any], alias: str) -> str:
 
 
 def _is_for_development(entry: Mapping[str, Any]) -> bool:
-    return str(entry.get("BACKEND", "")).startswith(DEVELOPMENT)
+    return rehearsal.is_harmless(str(entry.get("BACKEND", "")))
 
 
 def _found(ask: Callable[[], list[str]]) -> tuple[str, ...]:

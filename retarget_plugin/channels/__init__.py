@@ -1,4 +1,4 @@
-"""Floor 2: the ways out. Door: `get_email(mailer)`, `get_gateway(alias)`."""
+"""Floor 2: the ways out. Door: `get_email(mailer)`, `get_gateway(alias)`, `is_barred(channel, alias)`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from retarget_plugin import conf
+from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.exceptions import ConfigurationError
 
+from . import rehearsal
 from .base import Gateway, WebhookRequest
 from .email import EmailChannel
 
-__all__ = ["EmailChannel", "Gateway", "WebhookRequest", "get_email", "get_gateway"]
+__all__ = ["EmailChannel", "Gateway", "WebhookRequest", "get_email", "get_gateway", "is_barred"]
 
 
 @cache
@@ -40,6 +42,16 @@ def get_gateway(alias: str = "default") -> Gateway:
         raise ConfigurationError(f'RETARGET["SMS"]["{alias}"]["BACKEND"] cannot be imported: {error}') from error
     gateway: Gateway = backend(alias=alias, **entry.get("OPTIONS", {}))
     return gateway
+
+
+def is_barred(channel: str, alias: str) -> bool:
+    """True when a message by `channel` would leave a developer's copy for a real person. `alias`: the SMS gateway's."""
+    if not rehearsal.is_on():
+        return False
+    backend = (
+        conf.settings.SMS.get(alias, {}).get("BACKEND", "") if channel == Channel.SMS else get_email().backend_path()
+    )
+    return not rehearsal.is_harmless(backend)
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -50,12 +50,10 @@ def outcome_of_status(
     code: str = "",
     detail: str = "",
     has_error_body: bool = False,
-    is_idempotent: bool = False,
 ) -> Outcome:
     """The meaning of a status that is no success. `code` is the provider's own, else `http_<status>`.
 
     `has_error_body`: the body is an error in the provider's own form, so the provider answered and not a proxy.
-    `is_idempotent`: the provider keeps idempotency keys, so trying again is safe.
     """
     wait = retry_after(headers)
     match status:
@@ -65,9 +63,7 @@ def outcome_of_status(
             kind = OutcomeKind.MISCONFIGURED
         case 402:
             kind = OutcomeKind.NO_CREDIT
-        case 503 if wait is not None or has_error_body or is_idempotent:
-            kind = OutcomeKind.TRANSIENT
-        case 500 | 502 | 504 if is_idempotent:
+        case 503 if wait is not None or has_error_body:
             kind = OutcomeKind.TRANSIENT
         case 301 | 307 | 308:
             # The request has to be made elsewhere; a 302 or 303 may as well be the page after a success.

@@ -6,6 +6,7 @@ import logging
 import smtplib
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.utils.module_loading import import_string
 from retarget_plugin.domain.messages import Outcome, OutgoingEmail
 from retarget_plugin.domain.vocabulary import OutcomeKind
 
-from . import answers, esp, headers, mime, smtp, wire
+from . import answers, esp, headers, keys, mime, smtp, wire
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,14 @@ class _Line:
     is_http_watched: bool
 
 
+class _Thread(threading.local):
+    """What one thread holds of a channel: its connection, or how connecting ahead of time failed."""
+
+    is_kept = False
+    line: _Line | None = None
+    failure: Outcome | None = None
+
+
 class EmailChannel:
     """Sends one message to one address at a time. Safe to share between threads: each has its own connection.
 
@@ -45,14 +54,21 @@ class EmailChannel:
     Never raises for what a provider or the network does, and never logs addresses, subjects or texts.
     """
 
-    #: No backend passes a key on for single messages: anymail uses Brevo's in batches only, and Resend's not at all.
-    has_idempotency_keys = False
-    idempotency_key_life = 0.0
-
     def __init__(self, mailer: str = "") -> None:
         """`mailer`: a MAILERS alias, or without MAILERS a backend's dotted path; empty: the project's default."""
         self.mailer = mailer
-        self._thread = threading.local()
+        self._thread = _Thread()
+
+    @property
+    def has_idempotency_keys(self) -> bool:
+        """True when the provider promises that a repeated `idempotency_key` sends once."""
+        return self.idempotency_key_life > 0
+
+    @cached_property
+    def idempotency_key_life(self) -> float:
+        """Seconds for which a repeated key is honored; 0 where the provider takes none."""
+        backend = self._backend()
+        return 0.0 if isinstance(backend, Outcome) else keys.life(esp.provider_of(backend))
 
     def check(self) -> list[str]:
         """Problems of the configuration in plain words. Never touches the network."""
@@ -80,9 +96,22 @@ class EmailChannel:
         """Keep this thread's connection from the next message on. Connects later, so it cannot fail."""
         self._thread.is_kept = True
 
+    def warm(self) -> None:
+        """Connect now, if this thread keeps its connection and has none, so that the next `send` need not.
+
+        Never raises: a failure is what the next `send` answers, once and without connecting again. Providers with an
+        HTTP API are not called before there is something to say.
+        """
+        if self._thread.is_kept and self._thread.line is None and self._thread.failure is None:
+            connected = self._connect()
+            if isinstance(connected, Outcome):
+                self._thread.failure = connected
+            else:
+                self._thread.line = connected
+
     def close(self) -> None:
         """Give this thread's connection back."""
-        self._thread.is_kept = False
+        self._thread.is_kept, self._thread.failure = False, None
         self._drop()
 
     def __enter__(self) -> EmailChannel:
@@ -97,35 +126,35 @@ class EmailChannel:
     def send(self, email: OutgoingEmail) -> Outcome:
         """Hand one e-mail over, in one attempt.
 
-        A value unfit for a header line is `rejected` with code `invalid_header`, before any connection is made.
+        A value unfit for a header line is `rejected` with code `invalid_header`, whatever became of the connection.
         Trouble before the text left is `transient`; silence after it is `unknown`. `gateway_id` is the provider's id,
         else our Message-ID.
         """
         fault = headers.problem(email)
         if fault:
             return Outcome(kind=OutcomeKind.REJECTED, code="invalid_header", detail=fault)
-        was_open = self._line is not None
+        failure, self._thread.failure = self._thread.failure, None
+        if failure is not None:
+            return failure
+        was_open = self._thread.line is not None
         try:
             outcome = self._attempt(email)
             if was_open and outcome.kind is OutcomeKind.TRANSIENT and outcome.code in _STALE_CODES:
                 outcome = self._attempt(email)
             return outcome
         finally:
-            if not getattr(self._thread, "is_kept", False):
+            if not self._thread.is_kept:
                 self._drop()
 
-    @property
-    def _line(self) -> _Line | None:
-        return getattr(self._thread, "line", None)
-
     def _attempt(self, email: OutgoingEmail) -> Outcome:
-        line = self._line or self._connect()
+        line = self._thread.line or self._connect()
         if isinstance(line, Outcome):
             return line
         self._thread.line = line
         message = mime.letter(email, has_message_id=not line.provider)
         for name, value in esp.extras(email, line.provider).items():
             setattr(message, name, value)
+        keys.put(email.idempotency_key, provider=line.provider, backend=line.backend, message=message)
         wire.forget()
         if line.server is not None:
             line.server.forget()
@@ -178,12 +207,16 @@ class EmailChannel:
             backend.timeout = smtp.PATIENCE
         try:
             backend.open()
-        except OSError as error:
-            _close(backend)
-            return smtp.outcome_of_opening(error)
+            server = getattr(backend, "connection", None)
+            if isinstance(server, smtplib.SMTP):
+                # smtplib would greet with the first message only; a slow greeting belongs to connecting.
+                server.ehlo_or_helo_if_needed()
         except (ImproperlyConfigured, ImportError, ValueError, TypeError) as error:
             return _misconfigured(error)
-        server = getattr(backend, "connection", None)
+        # The border to other people's code: whatever it raises, nothing has left yet.
+        except Exception as error:
+            _close(backend)
+            return smtp.outcome_of_opening(error)
         return _Line(
             backend=backend,
             provider=esp.provider_of(backend),
@@ -202,7 +235,7 @@ class EmailChannel:
             return _misconfigured(error)
 
     def _drop(self) -> None:
-        line, self._thread.line = self._line, None
+        line, self._thread.line = self._thread.line, None
         if line is not None:
             _close(line.backend)
 

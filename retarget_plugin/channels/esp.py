@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from retarget_plugin.domain.messages import Outcome, OutgoingEmail
 from retarget_plugin.domain.vocabulary import OutcomeKind
 
-from . import answers, wire
+from . import answers, keys, wire
 
 # Source of the three: anymail's docs/esps/esp-feature-matrix.csv. An attribute that is refused costs the message.
 _TAKES_ONE_TAG = {"Mailjet", "Mailtrap", "Postal", "Postmark", "SparkPost"}
@@ -125,9 +125,11 @@ def outcome_of_answer(status: Any) -> Outcome:
     states = set(status.status or ())
     if not states:
         return Outcome(kind=OutcomeKind.REJECTED, code="cancelled", detail="A pre_send receiver cancelled it.")
-    if states & {"invalid", "rejected", "failed"}:
+    # Postmark refuses by 422; where anymail does not find the address in the words, it says neither yes nor no.
+    is_error = getattr(status.esp_response, "status_code", 200) >= 400
+    if is_error or states & {"invalid", "rejected", "failed"}:
         detail = "The provider refused the recipient."
-        return Outcome(kind=OutcomeKind.REJECTED, gateway_id=gateway_id, code=min(states), detail=detail)
+        return Outcome(kind=OutcomeKind.REJECTED, gateway_id=gateway_id, code=min(map(str, states)), detail=detail)
     if states <= {"sent", "queued"} or gateway_id:
         return Outcome(kind=OutcomeKind.ACCEPTED, gateway_id=gateway_id)
     detail = "The provider's answer does not say whether it took the message."
@@ -174,8 +176,14 @@ def _outcome_of_api_error(error: Any) -> Outcome:
         if postmark in _POSTMARK_CODES:
             detail = "Postmark refuses this account or sender."
             return Outcome(kind=_POSTMARK_CODES[postmark], code=str(postmark), detail=detail)
-        code = str(postmark) if postmark else ""
-        return answers.outcome_of_status(error.status_code, response.headers, code=code)
+        repeat = keys.outcome_of_repeat(error.esp_name, response)
+        if repeat is not None:
+            return repeat
+        return answers.outcome_of_status(
+            error.status_code,
+            response.headers,
+            code=str(postmark) if postmark else "",
+        )
     cause = error.__cause__ or error
     names = {each.__name__ for each in type(cause).__mro__}
     if names & _BOTO_MISCONFIGURED:

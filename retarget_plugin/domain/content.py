@@ -17,6 +17,9 @@ from .words import words
 #: What an author writes in each language; those with * must not be empty.
 EMAIL_PARTS = {"subject": "*", "preheader": "", "heading": "", "body": "*", "button": ""}
 SMS_PARTS = {"text": "*"}
+PARAGRAPH_LIMIT = 50
+#: Characters that an author may write for one message, all its languages together.
+WRITTEN_LIMIT = 50_000
 
 _MJML_TAGS = re.compile(
     "mjml|mj-(head|body|attributes|all|class|breakpoint|font|html-attributes|selector|html-attribute|preview|style"
@@ -70,15 +73,14 @@ def render_email(
 ) -> RenderedEmail:
     """One mail. Raises TemplateError naming `part` and what is wrong or missing; never half a mail."""
     written = compiled["languages"][language]
-    filled = _fill(written, context, f"{part}/{language}")
-    subject = templates.one_line(filled["subject"])
-    full = {**context, "message": {**filled, "subject": subject}, "words": written["words"]}
-    templates.check_context(full)
-    return RenderedEmail(
-        subject=subject,
-        html=templates.render(compiled["html"], full, is_html=True, part=f"{part}/{language}/html"),
-        text=_tidy(templates.render(compiled["text"], full, part=f"{part}/{language}/text")),
-    )
+    with templates.one_message():
+        filled = _fill(written, context, f"{part}/{language}")
+        subject = templates.one_line(filled["subject"])
+        full = {**context, "message": {**filled, "subject": subject}, "words": written["words"]}
+        templates.check_context(full)
+        html = templates.render(compiled["html"], full, is_html=True, part=f"{part}/{language}/html")
+        text = templates.render(compiled["text"], full, part=f"{part}/{language}/text")
+    return RenderedEmail(subject=subject, html=html, text=_tidy(text))
 
 
 def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> str:
@@ -86,7 +88,10 @@ def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[s
     written = compiled["languages"][language]
     full = {**context, "words": written["words"]}
     templates.check_context(full)
-    return " ".join(templates.render(written["text"], full, part=f"{part}/{language}/text").split())
+    text = " ".join(templates.render(written["text"], full, part=f"{part}/{language}/text").split())
+    if not text:
+        raise TemplateError("came out empty", part=f"{part}/{language}/text")
+    return text
 
 
 def mentions(compiled: Mapping[str, Any], name: str, *, language: str) -> bool:
@@ -112,6 +117,8 @@ def _compile_message(key: str, message: Mapping[str, Any], frames: Mapping[str, 
     written = {language: parts for language, parts in message.items() if language not in ("channel", "layout")}
     if not written:
         raise TemplateError("is written in no language", part=key)
+    if _length(written) > WRITTEN_LIMIT:
+        raise TemplateError(f"is longer than {WRITTEN_LIMIT:,} characters, all languages together", part=key)
     known = EMAIL_PARTS if is_email else SMS_PARTS
     languages = {
         language: _compile_parts(parts, known, language, f"{key}/{language}") for language, parts in written.items()
@@ -142,12 +149,22 @@ def _compile_parts(parts: Any, known: Mapping[str, str], language: str, where: s
         sources = value if name == "body" else [value]
         if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
             raise TemplateError("must be text", part=f"{where}/{name}")
+        if len(sources) > PARAGRAPH_LIMIT:
+            raise TemplateError(f"has more than {PARAGRAPH_LIMIT} paragraphs", part=f"{where}/{name}")
         if mark and not any(source.strip() for source in sources):
             raise TemplateError("is empty", part=f"{where}/{name}")
         checked[name] = [source for source in sources if source.strip()] if name == "body" else value
     for name, source in _sources(checked):
         templates.check(source, part=f"{where}/{name}")
     return {**checked, "words": words(language) | dict(own_words)}
+
+
+def _length(written: Any) -> int:
+    """Characters of every text in `written`, however deep it stands."""
+    if isinstance(written, str):
+        return len(written)
+    within = written.values() if isinstance(written, Mapping) else written if isinstance(written, list) else ()
+    return sum(map(_length, within))
 
 
 def _sources(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,18 @@ class Outcome:
         return self.kind is OutcomeKind.ACCEPTED
 
     @property
+    def is_about_gateway(self) -> bool:
+        """True when the trouble is the provider's or the way to it, not this one recipient's (SMTP: 450, 451, 452)."""
+        if self.kind is OutcomeKind.TRANSIENT:
+            return self.code not in ("450", "451", "452")
+        return self.kind in (
+            OutcomeKind.UNKNOWN,
+            OutcomeKind.RATE_LIMITED,
+            OutcomeKind.NO_CREDIT,
+            OutcomeKind.MISCONFIGURED,
+        )
+
+    @property
     def is_retryable(self) -> bool:
         """True only where the provider certainly did not take the message."""
         return self.kind in (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,12 +25,19 @@ TAG_LIMIT = 1_500
 STRING_LIMIT = 100_000
 LIST_LIMIT = 1_000
 NUMBER_LIMIT = 1e15
-#: Turns of nested loops; fewer in a long source, so that their product stays below WORK_LIMIT.
+#: Turns of nested loops; fewer in a long source.
 LOOP_LIMIT = 1_000
-WORK_LIMIT = 5_000_000
-#: Characters that all filters of one rendering may go through.
+#: Turns of loops, each times the length of its source, that one message may take.
+TURN_BUDGET = 2_000_000
+#: Characters that all filters of one message may go through.
 FILTER_BUDGET = 3_000_000
 OUTPUT_LIMIT = 200_000
+#: Unknown variables of one source that are told: an author mends the first ones first.
+UNKNOWN_LIMIT = 20
+# Parsed templates that are kept. One takes up to 140 bytes a character, so of the long ones only a few.
+_SHORT = 1_000
+_SHORT_ONES_KEPT = 512
+_LONG_ONES_KEPT = 8
 
 # Reach other templates, keep counters, or print a value past the check that no hole is printed.
 _TAGS_TAKEN_OUT = (
@@ -55,7 +64,16 @@ _TAKES_GROUPS = frozenset({"concat", "default"})
 _GROUPS = (dict, list, tuple, range)
 _PRINTABLE = (str, int, float, datetime)
 
-_left: ContextVar[list[int]] = ContextVar("retarget_plugin_filter_budget")
+
+@dataclass
+class _Budget:
+    """What rendering may still cost."""
+
+    characters: int = FILTER_BUDGET
+    turns: int = TURN_BUDGET
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("retarget_plugin_template_budget", default=None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,16 @@ class UnknownVariable:
     path: str
     line: int
     column: int
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """Whatever is rendered inside shares one budget, as the parts of a message must; alone, each has its own."""
+    token = _budget.set(_budget.get() or _Budget())
+    try:
+        yield
+    finally:
+        _budget.reset(token)
 
 
 def check(source: str, *, is_html: bool = False, part: str = "") -> None:
@@ -80,13 +108,11 @@ def render(source: str, context: Mapping[str, Any], *, is_html: bool = False, pa
     result still holds Liquid.
     """
     template = _parse(source, is_html, part)
-    budget = _left.set([FILTER_BUDGET])
     try:
-        rendered = template.render(context)
+        with one_message():
+            rendered = template.render(context)
     except Exception as error:  # whatever the engine trips over is the template's fault, and stays its own
         raise _template_error(error, part) from error
-    finally:
-        _left.reset(budget)
     left_over = _OPENING.search(rendered)
     if left_over:
         raise TemplateError(f"the result still holds {left_over.group()}", part=part)
@@ -99,15 +125,14 @@ def roots(source: str) -> set[str]:
 
 
 def unknown_variables(source: str, known: Mapping[str, Any]) -> list[UnknownVariable]:
-    """Paths that `source` reads and the sample context `known` does not hold, in order of appearance."""
-    found = {}
-    for variables in _parse(source, False, "").analyze(include_partials=False).globals.values():
-        for variable in variables:
-            if not _is_known(variable.segments, known):
-                line, column = variable.span.line_col(source)
-                path = ".".join(str(segment) for segment in variable.segments if isinstance(segment, str | int))
-                found[variable.span.index] = UnknownVariable(path, line, column + 1)
-    return [found[index] for index in sorted(found)]
+    """Paths that `source` reads and the sample context `known` does not hold: the first UNKNOWN_LIMIT of them."""
+    found = {
+        variable.span.index: variable
+        for variables in _parse(source, False, "").analyze(include_partials=False).globals.values()
+        for variable in variables
+        if not _is_known(variable.segments, known)
+    }
+    return [_unknown(found[index], source) for index in sorted(found)[:UNKNOWN_LIMIT]]
 
 
 def check_context(value: Any, path: str = "context") -> None:
@@ -133,19 +158,23 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
-@functools.lru_cache(maxsize=512)
-def _parsed(source: str, is_html: bool) -> BoundTemplate:
+def _parse_afresh(source: str, is_html: bool) -> BoundTemplate:
     if len(source) > SOURCE_LIMIT:
         raise TemplateError(f"longer than {SOURCE_LIMIT:,} characters")
     _check_tags(source)
     template = _environment(is_html).from_string(source)
-    template.matter = {"loops": min(LOOP_LIMIT, WORK_LIMIT // max(len(source), 1))}
+    template.matter = {"length": max(len(source), 1)}
     return template
 
 
+_parsed = functools.lru_cache(_SHORT_ONES_KEPT)(_parse_afresh)
+_parsed_long = functools.lru_cache(_LONG_ONES_KEPT)(_parse_afresh)
+
+
 def _parse(source: str, is_html: bool, part: str) -> BoundTemplate:
+    parsed = _parsed if len(source) <= _SHORT else _parsed_long
     try:
-        return _parsed(source, is_html)
+        return parsed(source, is_html)
     except Exception as error:  # see render()
         raise _template_error(error, part) from error
 
@@ -185,10 +214,11 @@ def _environment(is_html: bool) -> Environment:
 
     class BoundedContext(liquid.RenderContext):
         def raise_for_loop_limit(self, length: int = 1) -> None:
-            for loop in self.loops:
-                length *= max(loop.length, 1)
-            if length > cast(int, self.template.matter["loops"]):
+            turns = math.prod((max(loop.length, 1) for loop in self.loops), start=length)
+            source_length, budget = cast(int, self.template.matter["length"]), cast(_Budget, _budget.get())
+            if turns > min(LOOP_LIMIT, TURN_BUDGET // source_length) or length * source_length > budget.turns:
                 raise LoopIterationLimitError("too many turns of a loop", token=None)
+            budget.turns -= length * source_length
 
     class BoundedTemplate(liquid.BoundTemplate):
         context_class = BoundedContext
@@ -261,7 +291,7 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _spend(name: str, value: Any, *, size: int = 0) -> None:
-    """Take the size of `value` from the rendering's budget; refuse what is too large by itself."""
+    """Take the size of `value` from the message's budget; refuse what is too large by itself."""
     if isinstance(value, str):
         size, limit = len(value), STRING_LIMIT
     elif isinstance(value, _GROUPS):
@@ -270,9 +300,9 @@ def _spend(name: str, value: Any, *, size: int = 0) -> None:
         raise _refused(f"{name}: number too large")
     else:
         limit = STRING_LIMIT
-    budget = _left.get()
-    budget[0] -= size + 20
-    if size > limit or budget[0] < 0:
+    budget = cast(_Budget, _budget.get())
+    budget.characters -= size + 20
+    if size > limit or budget.characters < 0:
         raise _refused(f"{name}: too much to do")
 
 
@@ -302,6 +332,12 @@ def _is_known(segments: list[Any], known: Any) -> bool:
             # What stands below an empty value of the sample, or behind a computed name (a[b]), cannot be told.
             return known is None or isinstance(segment, list)
     return True
+
+
+def _unknown(variable: Any, source: str) -> UnknownVariable:
+    line, column = variable.span.line_col(source)
+    path = ".".join(str(segment) for segment in variable.segments if isinstance(segment, str | int))
+    return UnknownVariable(path, line, column + 1)
 
 
 def _refused(message: str) -> LiquidError:

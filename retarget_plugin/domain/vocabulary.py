@@ -87,6 +87,13 @@ class MessageState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+class Halt(StrEnum):
+    """Why an installation sends nothing at all until somebody says so."""
+
+    STOP_BUTTON = "stop_button"
+    RESTORED = "restored"
+
+
 class OutcomeKind(StrEnum):
     """What one attempt to hand a message to a provider came to."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import DataError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from retarget_plugin import conf, hosts
@@ -82,36 +85,74 @@ def restore(request: HttpRequest, token: str, *, now: datetime) -> str:
 
 
 def reconcile(*, now: datetime) -> Counter[str]:
-    """Find the carts and orders whose events were lost, by asking every host what moved lately."""
+    """Find what lost events would have told, by asking every host what moved lately; answers how much was noted.
+
+    A net that tears is counted under "failed" and holds up no other.
+    """
     tally: Counter[str] = Counter()
-    since = now - timedelta(days=conf.settings.RECONCILE_DAYS)
+    nets = {"orders": _lost_orders, "carts": _lost_carts}
     for shop in Shop.objects.all():
-        try:
-            host = hosts.get_host(shop.host)
-            tally["orders"] += _lost_orders(shop, list(host.orders_since(since)), now=now)
-            idle = now - shop.abandoned_after
-            tally["carts"] += _lost_carts(shop, list(host.stale_carts(since, idle)), now=now)
-        except Exception:
-            logger.exception("host %s could not be reconciled; it is asked again later", shop.host)
-            tally["failed"] += 1
+        for name, net in nets.items():
+            try:
+                tally[name] += net(shop, now=now)
+            except Exception:
+                logger.exception("the %s of host %s could not be reconciled; it is asked again later", name, shop.host)
+                tally["failed"] += 1
     return tally
 
 
-def _lost_orders(shop: Shop, references: list[str], *, now: datetime) -> int:
-    known = set(Order.objects.filter(shop=shop, reference__in=references).values_list("reference", flat=True))
-    lost = [reference for reference in references if reference not in known]
-    for reference in lost:
-        orders.touch(host=shop.host, scope=shop.scope, reference=reference, now=now)
-    return len(lost)
+def _lost_orders(shop: Shop, *, now: datetime) -> int:
+    """Orders we never heard of, and what moved within the last two passes: whether it did so after it was read the host
+    cannot say, and to read a few again is cheap."""
+    host = hosts.get_host(shop.host)
+    lost = _unknown(Order, shop, host.orders_since(now - timedelta(days=conf.settings.RECONCILE_DAYS)))
+    lately = host.orders_since(now - 2 * timedelta(seconds=conf.settings.RECONCILE_SECONDS))
+    lost += _among(Order.objects.filter(shop=shop, read_at__isnull=False), lately)
+    return _tell(lost, lambda reference: orders.touch(host=shop.host, scope=shop.scope, reference=reference, now=now))
 
 
-def _lost_carts(shop: Shop, references: list[str], *, now: datetime) -> int:
-    """Carts we never heard of. `touched_at` is set so that the next sweep reads them; the host's own time then rules."""
-    known = set(Cart.objects.filter(shop=shop, reference__in=references).values_list("reference", flat=True))
-    lost = [reference for reference in references if reference not in known]
-    for reference in lost:
-        touch(host=shop.host, scope=shop.scope, reference=reference, now=now - shop.abandoned_after)
-    return len(lost)
+def _lost_carts(shop: Shop, *, now: datetime) -> int:
+    """Carts we never heard of, once they are idle, and those that came back to life unheard.
+
+    A cart is found to be left, emptied or gone only after it was idle for the shop's time, so one that moved within
+    that time did so since. An unknown cart is dated back, so that the next sweep reads it; the host's own time then rules.
+    """
+    host, idle = hosts.get_host(shop.host), now - shop.abandoned_after
+    unknown = _unknown(Cart, shop, host.stale_carts(now - timedelta(days=conf.settings.RECONCILE_DAYS), idle))
+    lost = [reference for reference in unknown if host.scope_of(reference) == shop.scope]
+    ended = Cart.objects.filter(shop=shop, state__in=(CartState.ABANDONED, CartState.CLOSED))
+    revived = _among(ended, host.stale_carts(idle, now))
+
+    def touch_at(at: datetime, references: list[str]) -> int:
+        return _tell(references, lambda reference: touch(host=shop.host, scope=shop.scope, reference=reference, now=at))
+
+    return touch_at(idle, lost) + touch_at(now, revived)
+
+
+def _unknown(model: type[Cart] | type[Order], shop: Shop, references: Iterable[str]) -> list[str]:
+    asked = list(dict.fromkeys(references))
+    known = set(_among(model._default_manager.filter(shop=shop), asked))
+    return [reference for reference in asked if reference not in known]
+
+
+def _among(rows: QuerySet[Any], references: Iterable[str]) -> list[str]:
+    """Those of `references` that `rows` hold. Asked in parts: a statement takes only so many values."""
+    asked, size = list(references), conf.settings.BATCH_SIZE
+    found: list[str] = []
+    for start in range(0, len(asked), size):
+        found += rows.filter(reference__in=asked[start : start + size]).values_list("reference", flat=True)
+    return found
+
+
+def _tell(references: Iterable[str], touch_one: Callable[[str], int]) -> int:
+    """Touch each; answers how many. One that no row can hold does not hold up those behind it."""
+    count = 0
+    for reference in references:
+        try:
+            count += touch_one(reference)
+        except (DataError, ValueError):
+            logger.exception("a host told of %r, which cannot be noted", reference)
+    return count
 
 
 def _items(cart: Cart) -> list[Item]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,14 @@ from retarget_plugin.models import Cart, Decision, FlowRun, Message
 
 def about_message(message: Message, code: Reason, *, now: datetime, facts: Mapping[str, Any] | None = None) -> Decision:
     """Record `code` for a message and the run it belongs to."""
+    decision = _of_message(message, code, now=now, facts=facts or {})
+    decision.save(force_insert=True)
+    return decision
+
+
+def _of_message(message: Message, code: Reason, *, now: datetime, facts: Mapping[str, Any]) -> Decision:
     run = message.run
-    return Decision.objects.create(
+    return Decision(
         shop_id=message.shop_id,
         contact_id=message.contact_id,
         cart_id=run.cart_id if run else None,
@@ -22,9 +28,14 @@ def about_message(message: Message, code: Reason, *, now: datetime, facts: Mappi
         flow_slug=run.flow.slug if run else "",
         step=message.step,
         code=code,
-        facts=dict(facts or {}),
+        facts=dict(facts),
         at=now,
     )
+
+
+def about_messages(entries: Sequence[tuple[Message, Reason, Mapping[str, Any]]], *, now: datetime) -> None:
+    """`about_message` for a batch, in one statement: (message, code, facts) each."""
+    Decision.objects.bulk_create([_of_message(message, code, now=now, facts=facts) for message, code, facts in entries])
 
 
 def about_run(

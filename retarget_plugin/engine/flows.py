@@ -24,7 +24,7 @@ from retarget_plugin.exceptions import ConfigurationError, Refusal
 from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Message, Shop
 from retarget_plugin.models.claims import claim
 
-from . import composing, decisions, delivery
+from . import composing, decisions, delivery, ledger
 
 logger = logging.getLogger("retarget_plugin.flows")
 
@@ -165,7 +165,7 @@ def leave(run: FlowRun, reason: Reason, *, now: datetime, facts: Mapping[str, An
         written = FlowRun.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(
             state=RunState.EXITED, reason=reason, ended_at=now, due_at=None
         )
-        delivery.cancel_for(run, reason, now=now)
+        delivery.cancel_for(run, reason)
         if written:
             decisions.about_run(run, reason, now=now, facts=facts)
 
@@ -262,9 +262,8 @@ def _reanchor(run: FlowRun, anchored_at: datetime, *, now: datetime) -> None:
     for message in Message.objects.filter(run=run, state=MessageState.SCHEDULED):
         step = definition.step(message.step)
         if step is not None:
-            Message.objects.filter(pk=message.pk, state=MessageState.SCHEDULED).update(
-                due_at=anchored_at + step.after, not_after=anchored_at + step.deadline
-            )
+            waiting = Message.objects.filter(pk=message.pk)
+            ledger.move(waiting, due_at=anchored_at + step.after, not_after=anchored_at + step.deadline)
 
 
 def _leave_lower(flow: Flow, cart: Cart, contact: Contact, *, now: datetime) -> None:

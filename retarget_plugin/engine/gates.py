@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
 
-from retarget_plugin.domain import abandonment, calendars, flows, limits
+from retarget_plugin import channels
+from retarget_plugin.domain import abandonment, flows
 from retarget_plugin.domain.consent import basis_for
+from retarget_plugin.domain.limits import next_free
 from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, Purpose, Reason, RunState
 from retarget_plugin.models import Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
 
-from . import consent
+from . import consent, hours, installation, limits
 
 WHILE_PAUSED = timedelta(minutes=5)
 ON_RECORD = timedelta(days=7)
@@ -34,6 +36,15 @@ class Verdict:
     consent_record_id: int | None = None
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """A message that went out, or is going."""
+
+    message: int
+    channel: str
+    at: datetime
+
+
 @dataclass
 class _Known:
     """What one set-based pass found out about a batch."""
@@ -42,8 +53,10 @@ class _Known:
     suppressed: set[tuple[int, str, str]]
     orders: list[Order]
     rebuilt: Mapping[int, int]
-    sent: dict[tuple[int, str], list[datetime]]
+    sent: dict[int, list[_Sent]]
+    halted: str
     open_stages: dict[int, list[str]]
+    spent: set[int]
 
 
 def verdict(message: Message, *, now: datetime) -> Verdict:
@@ -62,30 +75,14 @@ def verdicts(messages: Sequence[Message], *, now: datetime) -> dict[int, Verdict
     return {message.pk: _judge(message, known, now=now) for message in fresh}
 
 
-def cap_allows(contact: Contact, shop: Shop, *, channel: str, now: datetime) -> datetime:
-    """When the next message to `contact` breaks no cap: `now` or later. Call it with the contact's row locked."""
-    moments = Message.objects.filter(contact=contact, channel=channel, sent_at__gt=now - ON_RECORD)
-    return limits.next_free(now, list(moments.values_list("sent_at", flat=True)), shop.caps(channel))  # type: ignore[arg-type]
-
-
-def window_for(shop: Shop, channel: str) -> calendars.Window:
-    """The hours in which `shop` may use `channel`."""
-    if channel != Channel.SMS:
-        return calendars.Window(start=shop.email_from, end=shop.email_until)
-    return calendars.Window(
-        start=shop.sms_from,
-        end=shop.sms_until,
-        weekdays=frozenset(range(7 if shop.sms_on_sundays else 6)),
-        holidays_of="" if shop.sms_on_holidays else shop.country,
-    )
+def cap_allows(contact: Contact, shop: Shop, *, channel: str, apart_from: Message, now: datetime) -> datetime:
+    """When a message to `contact` breaks no cap: `now` or later. Call it with the contact's row locked."""
+    sent = _sent([contact.pk], now=now)[contact.pk]
+    return _free_at(sent, apart_from, shop, channel=channel, now=now)
 
 
 def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
     contacts = {message.contact_id for message in messages}
-    sent: dict[tuple[int, str], list[datetime]] = defaultdict(list)
-    recent = Message.objects.filter(contact__in=contacts, sent_at__gt=now - ON_RECORD)
-    for contact_id, channel, sent_at in recent.values_list("contact_id", "channel", "sent_at"):
-        sent[contact_id, channel].append(sent_at)  # type: ignore[arg-type]
     stages: dict[int, list[str]] = defaultdict(list)
     open_runs = FlowRun.objects.filter(contact__in=contacts, state=RunState.ACTIVE, flow__state=FlowState.ON)
     for contact_id, stage in open_runs.values_list("contact_id", "flow__stage"):
@@ -98,9 +95,28 @@ def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
         suppressed=_suppressed(messages),
         orders=_orders(messages, runs, rebuilt),
         rebuilt=rebuilt,
-        sent=sent,
+        sent=_sent(contacts, now=now),
+        halted=installation.is_halted(),
         open_stages=stages,
+        spent={shop.pk for shop in {message.shop for message in messages} if limits.is_spent(shop, now=now)},
     )
+
+
+def _sent(contacts: Iterable[int], *, now: datetime) -> dict[int, list[_Sent]]:
+    found: dict[int, list[_Sent]] = defaultdict(list)
+    recent = Message.objects.filter(contact__in=contacts, sent_at__gt=now - ON_RECORD)
+    for contact_id, pk, channel, at in recent.values_list("contact_id", "pk", "channel", "sent_at"):
+        found[contact_id].append(_Sent(pk, channel, at))  # type: ignore[arg-type]
+    return found
+
+
+def _free_at(sent: Sequence[_Sent], message: Message, shop: Shop, *, channel: str, now: datetime) -> datetime:
+    """The first instant at which neither the channel's caps nor the gap between any two messages stand in the way."""
+    others = [other for other in sent if other.message != message.pk]
+    same = [other.at for other in others if other.channel == channel]
+    gap = (1, timedelta(minutes=shop.gap_minutes))
+    free = next_free(now, [other.at for other in others], [gap] if shop.gap_minutes else [])
+    return max(free, next_free(now, same, shop.caps(channel)))
 
 
 def _suppressed(messages: Sequence[Message]) -> set[tuple[int, str, str]]:
@@ -200,8 +216,15 @@ def _is_by(order: Order, message: Message, run: FlowRun, known: _Known) -> bool:
 
 
 def _flow_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
-    if message.shop.is_paused:
+    shop = message.shop
+    if known.halted:
+        return Verdict(Reason.HALTED, until=now + WHILE_PAUSED, facts={"because": known.halted})
+    if shop.is_paused:
         return Verdict(Reason.SHOP_PAUSED, until=now + WHILE_PAUSED)
+    if shop.sms_is_paused if message.channel == Channel.SMS else shop.email_is_paused:
+        return Verdict(Reason.CHANNEL_PAUSED, until=now + WHILE_PAUSED, facts={"channel": message.channel})
+    if channels.is_barred(message.channel, shop.sms_gateway):
+        return Verdict(Reason.NOT_LIVE, until=now + WHILE_PAUSED, facts={"channel": message.channel})
     run = message.run
     if run is None:
         return None
@@ -223,15 +246,16 @@ def _time_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | N
     if now > message.not_after:
         return Verdict(Reason.DEADLINE_PASSED, facts={"not_after": message.not_after.isoformat()})
     step = flows.parse(message.run.version.definition).step(message.step) if message.run else None
-    local = calendars.zone(message.contact.time_zone, message.shop.time_zone)
-    opens = calendars.next_allowed(now, window_for(message.shop, message.channel), local)
-    if opens is None or opens > now:
-        may_wait = opens is not None and opens <= message.not_after and (step is None or step.may_move)
-        facts = {"zone": local.key, "opens": opens.isoformat() if opens else ""}
-        return Verdict(Reason.QUIET_HOURS, until=opens if may_wait else None, facts=facts)
-    free = limits.next_free(now, known.sent[message.contact_id, message.channel], message.shop.caps(message.channel))
+    opening = hours.next_allowed(message.contact, message.shop, message.channel, now=now)
+    if opening.at is None or opening.at > now:
+        may_wait = opening.at is not None and opening.at <= message.not_after and (step is None or step.may_move)
+        return Verdict(Reason.QUIET_HOURS, until=opening.at if may_wait else None, facts=opening.facts)
+    free = _free_at(known.sent[message.contact_id], message, message.shop, channel=message.channel, now=now)
     if free > now:
-        return Verdict(
-            Reason.FREQUENCY_CAP, until=free if free <= message.not_after else None, facts={"free_at": free.isoformat()}
-        )
+        until = free if free <= message.not_after else None
+        return Verdict(Reason.FREQUENCY_CAP, until=until, facts={"free_at": free.isoformat()})
+    if message.channel == Channel.SMS and message.shop_id in known.spent:
+        renewed = limits.next_month(now)
+        until = renewed if renewed <= message.not_after else None
+        return Verdict(Reason.BUDGET, until=until, facts={"segments": message.shop.sms_segments_per_month})
     return None

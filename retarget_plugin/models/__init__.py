@@ -7,6 +7,8 @@ from .carts import Cart
 from .consent import Consent, ConsentRecord, Suppression
 from .contacts import Contact, Identity
 from .flows import Flow, FlowRun, FlowVersion
+from .gateways import Breaker, Budget, Throttle
+from .installations import Installation
 from .links import Click, Link
 from .messages import Attempt, Decision, Message, MessageBody
 from .orders import Order
@@ -16,6 +18,8 @@ from .visitors import Visitor
 
 __all__ = [
     "Attempt",
+    "Breaker",
+    "Budget",
     "Cart",
     "Click",
     "Consent",
@@ -26,6 +30,7 @@ __all__ = [
     "FlowRun",
     "FlowVersion",
     "Identity",
+    "Installation",
     "Link",
     "Message",
     "MessageBody",
@@ -33,5 +38,6 @@ __all__ = [
     "Product",
     "Shop",
     "Suppression",
+    "Throttle",
     "Visitor",
 ]

@@ -12,6 +12,7 @@ from retarget_plugin.domain.vocabulary import (
     Channel,
     ConsentState,
     FlowState,
+    Halt,
     MessageState,
     Purpose,
     Reason,
@@ -71,6 +72,10 @@ MESSAGE_STATES: Choices = [
     (MessageState.UNKNOWN, _("Outcome unknown")),
     (MessageState.PARKED, _("Parked: template error")),
     (MessageState.QUARANTINED, _("Quarantined")),
+]
+HALTS: Choices = [
+    (Halt.STOP_BUTTON, _("Somebody stopped it")),
+    (Halt.RESTORED, _("The database is a restored backup or a copy")),
 ]
 REASONS: Choices = [
     (Reason.ENTERED, _("Entered the flow")),
@@ -133,4 +138,5 @@ cart_states = _callable(CART_STATES, "cart_states")
 flow_states = _callable(FLOW_STATES, "flow_states")
 run_states = _callable(RUN_STATES, "run_states")
 message_states = _callable(MESSAGE_STATES, "message_states")
+halts = _callable(HALTS, "halts")
 reasons = _callable(REASONS, "reasons")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
@@ -20,3 +21,24 @@ def database_now(using: str = DEFAULT_DB_ALIAS) -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         value: datetime = cursor.fetchone()[0]
     return value.astimezone(UTC)
+
+
+class Stopwatch:
+    """An instant carried on by this process's own steady clock, which no setting of the time can move."""
+
+    def __init__(self, now: datetime) -> None:
+        self._began, self._now = self.steady(), now
+
+    @staticmethod
+    def steady() -> float:
+        """Seconds on a clock that only goes forward."""
+        return time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago `now` was handed over."""
+        return self.steady() - self._began
+
+    @property
+    def now(self) -> datetime:
+        return self._now + timedelta(seconds=self.seconds)

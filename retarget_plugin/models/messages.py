@@ -19,7 +19,8 @@ class Message(models.Model):
     """One contact should get one step once. The row is the queue, the ledger and the proof.
 
     A worker holds it until `leased_until`; `fence` rises with every claim, so a worker that woke up late can tell.
-    `key` goes to providers that take idempotency keys.
+    `key` goes to providers that take idempotency keys; while `key_until` is set, an earlier attempt under it may have
+    arrived. `strikes` counts the workers that ended while they prepared it. Only `engine.ledger` changes `state`.
     """
 
     shop = models.ForeignKey(
@@ -48,7 +49,10 @@ class Message(models.Model):
     leased_until = models.DateTimeField(_("held until"), null=True, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     attempts_made = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    strikes = models.PositiveSmallIntegerField(_("workers lost"), default=0)
     key = models.UUIDField(_("idempotency key"), unique=True)
+    key_until = models.DateTimeField(_("key recognised until"), null=True, blank=True)
+    may_be_double = models.BooleanField(_("may have arrived twice"), default=False)
 
     gateway = models.CharField(_("gateway"), max_length=60, blank=True)
     gateway_id = models.CharField(_("id at the provider"), max_length=200, blank=True)
@@ -74,7 +78,9 @@ class Message(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["shop", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"),
+            models.Index(
+                fields=["shop", "channel", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"
+            ),
             models.Index(
                 fields=["leased_until"],
                 condition=Q(state__in=["claimed", "attempting"]),
@@ -92,6 +98,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while an earlier attempt may have arrived, so that only the same key may be used again."""
+        return self.key_until is not None
 
 
 class MessageBody(models.Model):

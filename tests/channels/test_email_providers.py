@@ -133,6 +133,7 @@ ANSWERS = [
         "recipient_refused",
         None,
     ),
+    (refused(406, "In words that nobody knows yet"), "rejected", "unknown", None),
     (refused(400), "misconfigured", "400", None),
     (refused(401), "misconfigured", "401", None),
     (refused(405), "no_credit", "405", None),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from retarget_plugin.channels import EmailChannel, smtp
+from retarget_plugin.channels import smtp
 from retarget_plugin.domain.vocabulary import OutcomeKind
 from tests.fakes.smtp import Mode, SmtpServer
 from tests.fakes.web import closed_port
@@ -201,6 +201,71 @@ def test_threads_have_their_own_connections(channel, server):
     assert (len(server.messages), server.connections) == (32, 8)
 
 
+# --- connecting ahead of time ----------------------------------------------------------------------------------
+
+
+def test_warmed_channel_has_connected_before_it_sends(channel, server):
+    with channel:
+        channel.warm()
+        channel.warm()
+        assert (server.connections, server.messages) == (1, [])
+
+        assert channel.send(EMAIL).kind is OutcomeKind.ACCEPTED
+        channel.warm()
+        assert channel.send(EMAIL).kind is OutcomeKind.ACCEPTED
+
+    assert (len(server.messages), server.connections) == (2, 1)
+
+
+def test_channel_that_keeps_no_connection_has_nothing_to_warm(channel, server):
+    channel.warm()
+
+    assert server.connections == 0
+
+
+def test_failure_to_warm_is_what_the_next_message_hears_and_only_that_one(settings):
+    port = closed_port()
+    with channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=0.3) as channel:
+        channel.warm()
+        with SmtpServer(port=port) as server:
+            first, second = channel.send(EMAIL), channel.send(EMAIL)
+
+    assert (first.kind, first.code) == (OutcomeKind.TRANSIENT, "not_reached")
+    assert second.kind is OutcomeKind.ACCEPTED
+    assert (len(server.messages), server.connections) == (1, 1)
+
+
+def test_refused_log_in_is_met_once_when_warmed(settings):
+    with SmtpServer(user="shop", password="right") as server:
+        with over_smtp(settings, server, username="shop", password="wrong") as channel:
+            channel.warm()
+            channel.warm()
+            outcome = channel.send(EMAIL)
+
+        assert (outcome.kind, outcome.code) == (OutcomeKind.MISCONFIGURED, "535")
+        assert server.connections == 1
+
+
+def test_closing_forgets_a_failure_to_warm(settings):
+    port = closed_port()
+    channel = channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=0.3)
+    with channel:
+        channel.warm()
+
+    with SmtpServer(port=port):
+        assert channel.send(EMAIL).kind is OutcomeKind.ACCEPTED
+
+
+def test_connection_that_goes_stale_after_warming_is_replaced(channel, server):
+    with channel:
+        channel.warm()
+        server.hang_up()
+
+        assert channel.send(EMAIL).kind is OutcomeKind.ACCEPTED
+
+    assert (len(server.messages), server.connections) == (1, 2)
+
+
 # --- what went wrong -------------------------------------------------------------------------------------------
 
 
@@ -370,7 +435,3 @@ def test_addresses_and_texts_are_not_logged(settings, caplog):
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("mail", "asyncio"))]
     for secret in (EMAIL.to, EMAIL.subject, EMAIL.text, "token"):
         assert secret not in str(ours)
-
-
-def test_idempotency_keys_are_not_claimed():
-    assert not EmailChannel().has_idempotency_keys

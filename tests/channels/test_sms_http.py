@@ -132,12 +132,12 @@ class TestHttpGateway(NetworkGatewayContract):
         assert (outcome.kind, outcome.gateway_id) == (OutcomeKind.ACCEPTED, "17")
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
-    def test_with_idempotency_keys_a_server_error_is_transient(self, provider, status):
+    def test_a_server_error_is_unknown_with_idempotency_keys_too(self, provider, status):
         gateway = self.make(provider.url, idempotency_header="Idempotency-Key", idempotency_key_life=900.0)
         provider.next_answers = [Reply(status, body=b"")]
 
         assert gateway.has_idempotency_keys
-        assert gateway.send(TEXT).kind is OutcomeKind.TRANSIENT
+        assert gateway.send(TEXT).kind is OutcomeKind.UNKNOWN
 
     def test_repeated_key_sends_once(self):
         with PlainGatewayServer(keeps_keys=True) as provider:

@@ -12,13 +12,16 @@ from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.engine import carts, flows, tick
 from retarget_plugin.models import Message
+from retarget_plugin.models.clock import Stopwatch
 from retarget_plugin.testing import Clock, build_cart, build_contact, build_shop
 
 EMAIL, PHONE = "ana@example.com", "+33612345678"
 
 
 @pytest.fixture
-def clock():
+def clock(monkeypatch):
+    """An instant that only the test moves: no time passes while a message is handed over."""
+    monkeypatch.setattr(Stopwatch, "steady", staticmethod(lambda: 0.0))
     return Clock()
 
 

@@ -10,7 +10,7 @@ from retarget_plugin import conf
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
-from retarget_plugin.engine import delivery, orders
+from retarget_plugin.engine import composing, delivery, orders
 from retarget_plugin.models import Attempt, Consent, FlowRun, Message, Suppression
 
 from .test_story import codes, place_order
@@ -135,14 +135,14 @@ def test_it_gives_up_after_the_last_attempt(shopping, due_text, monkeypatch):
 
 def test_an_order_between_claim_and_send_stops_the_message(shopping, due_text, monkeypatch):
     """The order is placed while the message is being rendered, after everything else was read."""
-    compose = delivery.composing.compose
+    compose = composing.compose
 
     def ordered_meanwhile(*args, **kwargs):
         composed = compose(*args, **kwargs)
         place_order(shopping, cart="")
         return composed
 
-    monkeypatch.setattr(delivery.composing, "compose", ordered_meanwhile)
+    monkeypatch.setattr(composing, "compose", ordered_meanwhile)
 
     delivery.dispatch(now=shopping.clock.now)
 
@@ -186,7 +186,8 @@ def test_a_dead_workers_attempt_is_repeated_with_the_same_key_where_the_gateway_
     shopping, due_text, monkeypatch
 ):
     monkeypatch.setattr(MemoryGateway, "has_idempotency_keys", True)
-    hang(due_text, shopping)
+    monkeypatch.setattr(MemoryGateway, "idempotency_key_life", 3600.0)
+    hang(due_text, shopping, key_until=shopping.clock.now + timedelta(minutes=54))
 
     delivery.recover(now=shopping.clock.advance(seconds=1))
     delivery.dispatch(now=shopping.clock.advance(seconds=31))
@@ -219,7 +220,7 @@ def test_staff_cancels_what_has_not_left(shopping, due_text):
 
 
 def test_an_unexpected_error_sets_its_message_aside_until_staff_releases_it(shopping, due_text, monkeypatch, caplog):
-    monkeypatch.setattr(delivery.composing, "compose", lambda *args, **kwargs: {}["gone"])
+    monkeypatch.setattr(composing, "compose", lambda *args, **kwargs: {}["gone"])
     delivery.dispatch(now=shopping.clock.now)
     due_text.refresh_from_db()
     assert (due_text.state, due_text.detail) == ("quarantined", "KeyError: 'gone'")
@@ -244,9 +245,14 @@ def test_a_missing_gateway_holds_the_message_and_says_so(shopping, due_text):
     assert "nosuch" in due_text.detail
 
 
-def hang(message, shopping):
+def hang(message, shopping, **changes):
     """As a worker leaves it that is killed between the attempt's commit and the provider's answer."""
     Message.objects.update(
-        state="attempting", fence=1, attempts_made=1, leased_until=shopping.clock.now, sent_at=shopping.clock.now
+        state="attempting",
+        fence=1,
+        attempts_made=1,
+        leased_until=shopping.clock.now,
+        sent_at=shopping.clock.now,
+        **changes,
     )
     Attempt.objects.create(message=message, fence=1, gateway="default", started_at=shopping.clock.now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,20 @@ class PlainGatewayServer(WebFake):
         self.keeps_keys = keeps_keys
         self.sent: list[dict[str, Any]] = []
         self._answers: dict[str, Reply] = {}
+        # Whether the call at hand became a message of its own.
+        self._is_taken = False
+
+    def facts(self, call: Call) -> Mapping[str, object]:
+        is_taken, self._is_taken = self._is_taken, False
+        return {
+            "to": call.document["message"]["to"],
+            "key": call.headers.get("Idempotency-Key", ""),
+            "is_taken": is_taken,
+        }
+
+    def forget_keys(self) -> None:
+        """What happens to every key one day: repeated, it would send again."""
+        self._answers.clear()
 
     def answer(self, call: Call) -> Reply:
         if call.headers.get("Authorization") != f"Bearer {self.token}":
@@ -38,6 +53,7 @@ class PlainGatewayServer(WebFake):
             return Reply(402, {"error": {"code": "no_balance"}})
         found = {**message, "id": uuid.uuid4().hex}
         self.sent.append(found)
+        self._is_taken = True
         reply = Reply(201, {"messages": [{"id": found["id"], "state": "queued"}]})
         self._answers[key] = reply
         return reply

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import hashlib
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from enum import StrEnum
@@ -50,10 +52,13 @@ class Received:
 class SmtpServer:
     """Listens on `host` and `port` while the context lasts. `messages` is what it took; `connections` is a count.
 
-    After DATA the message is taken even where the answer never comes, as real servers do.
+    After DATA the message is taken even where the answer never comes, as real servers do. With `journal` a line of each
+    (at, to, key, hash, answer, is_taken) is on the disk before the answer goes.
     """
 
     host = "127.0.0.1"
+    #: Seconds it thinks after it has taken a message.
+    answer_seconds = 0.0
 
     def __init__(
         self,
@@ -63,19 +68,23 @@ class SmtpServer:
         password: str = "",
         longest_connection: int = 1000,
         journal: Path | None = None,
+        port: int = 0,
     ) -> None:
-        """`longest_connection`: messages after which a connection gets 421, as servers with a limit do."""
+        """`port`: 0 takes a free one.
+
+        `longest_connection`: messages after which a connection gets 421, as servers with a limit do.
+        """
         self.mode = mode
         self.longest_connection = longest_connection
         self.messages: list[Received] = []
         self.connections = 0
         self.transports: list[Any] = []
-        self.port = 0
+        self.port = port
         self._user, self._password, self._journal = user, password, journal
         self._controller: Any = None
 
     def __enter__(self) -> Self:
-        self._controller = _Controller(self, hostname=self.host, port=0)
+        self._controller = _Controller(self, hostname=self.host, port=self.port)
         self._controller.start()
         self.port = self._controller.port
         # The controller knocks at its own door once.
@@ -143,7 +152,10 @@ class SmtpServer:
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         if self.mode is Mode.REFUSE_TEXT:
             return "554 5.7.1 Message rejected as spam"
-        self._take(Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), envelope.original_content or b""))
+        received = Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), envelope.original_content or b"")
+        self._take(received, at=server.data_at)
+        if self.answer_seconds:
+            await asyncio.sleep(self.answer_seconds)
         match self.mode:
             case Mode.DROP_AFTER_DATA:
                 server.transport.abort()
@@ -153,13 +165,19 @@ class SmtpServer:
                 return "252 Will try"
         return "250 OK: queued"
 
-    def _take(self, received: Received) -> None:
+    def _take(self, received: Received, *, at: float) -> None:
         self.messages.append(received)
         if self._journal is not None:
+            line = {
+                "at": at,
+                "to": ", ".join(received.recipients),
+                "key": received.message["Message-ID"],
+                "hash": hashlib.sha256(received.raw).hexdigest(),
+                "answer": self.mode,
+                "is_taken": True,
+            }
             with self._journal.open("a") as file:
-                file.write(
-                    json.dumps({"to": received.recipients, "raw": received.raw.decode("utf-8", "replace")}) + "\n"
-                )
+                file.write(json.dumps(line) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -171,6 +189,8 @@ class _Protocol(SMTP):
     transport: Any
     #: Messages begun on this connection.
     taken = 0
+    #: When the last one's DATA was asked for.
+    data_at = 0.0
 
     def connection_made(self, transport: Any) -> None:
         self.event_handler.connections += 1
@@ -178,6 +198,7 @@ class _Protocol(SMTP):
         super().connection_made(transport)
 
     async def smtp_DATA(self, arg: str) -> None:
+        self.data_at = time.time()
         if self.event_handler.mode is Mode.HANG_AT_DATA:
             await asyncio.Event().wait()
         await super().smtp_DATA(arg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -9,7 +10,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,6 +47,8 @@ class Call:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    #: time.time() of its first line.
+    at: float = 0.0
 
     @property
     def path(self) -> str:
@@ -85,6 +89,8 @@ class WebFake:
     """
 
     drip_seconds = 0.01
+    #: Seconds it thinks after it has taken a call.
+    answer_seconds = 0.0
 
     def __init__(self, *, journal: Path | None = None, certificate: Path | None = None) -> None:
         """`certificate`: a PEM file with key and certificate; the server then speaks TLS."""
@@ -100,6 +106,10 @@ class WebFake:
     def answer(self, call: Call) -> Reply:
         """What the provider does with a request. Runs under a lock."""
         raise NotImplementedError
+
+    def facts(self, call: Call) -> Mapping[str, object]:
+        """What else the journal says of a call that was just answered, such as its recipient."""
+        return {}
 
     @property
     def url(self) -> str:
@@ -162,13 +172,16 @@ class WebFake:
         if self._journal is None:
             return
         line = {
-            "at": time.time(),
+            "at": call.at,
             "method": call.method,
             "target": call.target,
             "body": call.body.decode("utf-8", "replace"),
+            "hash": hashlib.sha256(call.body).hexdigest(),
+            "answer": repr(reply),
+            **self.facts(call),
         }
         with self._journal.open("a") as file:
-            file.write(json.dumps({**line, "answer": repr(reply)}) + "\n")
+            file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -198,6 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
+        at = time.time()
         match self.owner.peek():
             case Fault.HANG_BEFORE_BODY:
                 return self._hang()
@@ -205,8 +219,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._reset()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.title(): value for name, value in self.headers.items()}
-        match self.owner.take(Call(self.command, self.path, headers, body)):
+        match self.owner.take(Call(self.command, self.path, headers, body, at)):
             case Reply() as reply:
+                if self.owner.answer_seconds:
+                    self.owner.wait(self.owner.answer_seconds)
                 self._send(reply)
             case (fault, Reply() as reply):
                 self._fail(fault, reply)
@@ -268,6 +284,14 @@ class _Handler(BaseHTTPRequestHandler):
         # With a zero linger, closing sends RST instead of FIN.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port of this machine that refuses every connection, and that nobody else takes meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 def closed_port() -> int:

@@ -14,6 +14,7 @@ class Product(models.Model):
 class Basket(models.Model):
     email = models.CharField(max_length=254, blank=True)
     open = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(auto_now=True)
 
     @classmethod
     def of(cls, request):
@@ -27,6 +28,7 @@ class Line(models.Model):
     basket = models.ForeignKey(Basket, on_delete=models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, on_delete=models.CASCADE)
     quantity = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField(auto_now=True)
 
     def facts(self):
         product = self.product
@@ -43,3 +45,6 @@ class Purchase(models.Model):
     basket = models.ForeignKey(Basket, on_delete=models.CASCADE)
     email = models.CharField(max_length=254)
     total = models.DecimalField(max_digits=10, decimal_places=2)
+    is_cancelled = models.BooleanField(default=False)
+    placed_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from retarget_plugin.domain.vocabulary import FlowState, MessageState
-from retarget_plugin.models import Cart, Flow, Message, Order, Shop
+from retarget_plugin.engine import installation
+from retarget_plugin.models import Breaker, Cart, Decision, Flow, Installation, Message, Order, Shop
 from tests.web.conftest import answer, make_message
 
 TOKEN = "0123456789abcdef"
@@ -17,6 +18,8 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture
 def url(settings, shop):
+    """Of a site where a worker has just come round."""
+    installation.beat(now=timezone.now())
     settings.RETARGET = settings.RETARGET | {"HEALTH_TOKEN": TOKEN}
     return reverse("retarget_plugin:health")
 
@@ -47,15 +50,21 @@ def test_a_quiet_shop_is_well(client, url, shop):
     body = response.json()
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store, private"
-    assert body.pop("at")
+    assert body.pop("at") >= body.pop("last_tick_at")
     assert body == {
         "ok": True,
         "problems": [],
-        "shops": [{"shop": shop.pk, "last_cart_at": None, "last_order_at": None, "is_silent": False}],
+        "shops": [
+            {"shop": shop.pk, "last_cart_at": None, "last_order_at": None, "is_silent": False, "has_flow": False}
+        ],
+        "halted": "",
+        "gateways": [],
         "messages": {state.value: 0 for state in MessageState},
+        "answers": {"sent": 0, "retrying": 0, "rejected": 0, "outcome_unknown": 0},
         "oldest_due_seconds": 0,
         "unknown": 0,
         "parked": 0,
+        "quarantined": 0,
     }
 
 
@@ -84,24 +93,76 @@ def test_a_message_that_waits_too_long_is_a_problem(client, url, contact):
     assert 16 * 60 <= late["oldest_due_seconds"] < 17 * 60
 
 
-def test_a_paused_shops_messages_are_not_waited_for(client, url, shop, contact):
+@pytest.mark.parametrize("pause", ["is_paused", "email_is_paused"])
+def test_what_a_shop_has_paused_is_not_waited_for(client, url, shop, contact, pause):
     queued(contact, waiting=timedelta(hours=2))
-    Shop.objects.filter(pk=shop.pk).update(is_paused=True)
+    Shop.objects.filter(pk=shop.pk).update(**{pause: True})
 
     body = client.get(url, headers=BEARER).json()
 
     assert (body["ok"], body["oldest_due_seconds"]) == (True, 0)
 
 
-def test_unknown_outcomes_and_parked_messages_are_problems(client, url, contact):
+def test_what_staff_should_look_at_is_a_problem(client, url, contact):
     queued(contact, state=MessageState.UNKNOWN)
-    queued(contact, state=MessageState.PARKED)
-    queued(contact, state=MessageState.PARKED)
+    for state in (MessageState.PARKED, MessageState.PARKED, MessageState.QUARANTINED):
+        queued(contact, state=state)
 
     body = client.get(url, headers=BEARER).json()
 
-    assert body["problems"] == ["outcomes_unknown", "messages_parked"]
-    assert (body["unknown"], body["parked"]) == (1, 2)
+    assert body["problems"] == ["outcomes_unknown", "messages_parked", "messages_quarantined"]
+    assert (body["unknown"], body["parked"], body["quarantined"]) == (1, 2, 1)
+
+
+def test_a_stop_is_a_problem_and_what_waits_for_it_is_none(client, url, contact):
+    queued(contact, waiting=timedelta(hours=1))
+    installation.stop(by="staff #1", now=timezone.now())
+
+    body = client.get(url, headers=BEARER).json()
+
+    assert (body["problems"], body["halted"]) == (["sending_stopped"], "stop_button")
+
+
+@pytest.mark.parametrize(
+    ("state", "last_tick", "problems"),
+    [
+        (FlowState.ON, timedelta(minutes=16), ["workers_missing"]),
+        (FlowState.ON, None, ["workers_missing"]),
+        (FlowState.ON, timedelta(minutes=14), []),
+        (FlowState.OFF, None, []),
+    ],
+)
+def test_a_tick_that_stopped_coming_is_a_problem(client, url, shop, state, last_tick, problems):
+    Flow.objects.create(shop=shop, slug="one", name="One", trigger="cart_abandoned", state=state)
+    if last_tick is None:
+        Installation.objects.all().delete()
+    else:
+        Installation.objects.update(heartbeat_at=timezone.now() - last_tick)
+
+    assert client.get(url, headers=BEARER).json()["problems"] == problems
+
+
+def test_a_provider_that_is_left_alone_is_a_problem(client, url):
+    now = timezone.now()
+    Breaker.objects.create(name="sms:default", failures=5, open_until=now, detail="no answer", changed_at=now)
+    Breaker.objects.create(name="email", failures=1, changed_at=now)
+
+    body = client.get(url, headers=BEARER).json()
+
+    assert body["problems"] == ["gateways_failing"]
+    assert [(gateway["name"], gateway["failures"]) for gateway in body["gateways"]] == [("sms:default", 5)]
+
+
+def test_what_providers_answered_is_counted_for_an_hour(client, url, contact):
+    message, now = queued(contact), timezone.now()
+    told = [("sent", 0), ("sent", 59), ("sent", 61), ("rejected", 5), ("retrying", 5), ("queued", 5)]
+    for code, minutes in told:
+        at = now - timedelta(minutes=minutes)
+        Decision.objects.create(shop=contact.shop, contact=contact, message=message, code=code, at=at)
+
+    body = client.get(url, headers=BEARER).json()
+
+    assert body["answers"] == {"sent": 2, "retrying": 1, "rejected": 1, "outcome_unknown": 0}
 
 
 def test_the_last_cart_and_order_events_are_told(client, url, shop, cart):
@@ -147,11 +208,11 @@ def test_a_shop_that_never_spoke_is_silent_after_a_week(client, url, shop):
     assert (fresh, stale) == ([], ["cart_events_missing"])
 
 
-def test_it_costs_three_queries_whatever_there_is(client, url, contact, cart, django_assert_num_queries):
+def test_it_costs_six_queries_whatever_there_is(client, url, contact, cart, django_assert_num_queries):
     for _ in range(5):
         queued(contact, waiting=timedelta(hours=1))
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(6):
         client.get(url, headers=BEARER)
 
 

@@ -220,7 +220,6 @@ class HttpGateway(Gateway):
             answer.headers,
             code=code,
             has_error_body=bool(code),
-            is_idempotent=self.has_idempotency_keys,
         )
 
     def _outcome_of_success(self, document: Any, *, code: str) -> Outcome:

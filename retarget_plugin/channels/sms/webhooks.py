@@ -53,8 +53,12 @@ def document(request: WebhookRequest) -> Any:
 
 
 def check_path_secret(request: WebhookRequest, alias: str) -> None:
-    """Raise SignatureError unless the URL's path ends in `RETARGET["WEBHOOK_SECRETS"][alias]`; takes constant time."""
-    secret = str(conf.settings.WEBHOOK_SECRETS.get(alias) or "")
+    """Raise SignatureError unless the URL's path ends in a secret of `RETARGET["WEBHOOK_SECRETS"][alias]`.
+
+    Takes the same time whatever is wrong. While a secret is being changed, the old one and the new one are valid.
+    """
+    entry = conf.settings.WEBHOOK_SECRETS.get(alias) or ()
+    secrets = [entry] if isinstance(entry, str) else [secret for secret in entry if secret]
     given = urlsplit(request.url).path.rstrip("/").rpartition("/")[2]
-    if not secret or not hmac.compare_digest(given.encode(), secret.encode()):
+    if not any([hmac.compare_digest(given.encode(), str(secret).encode()) for secret in secrets]):
         raise SignatureError("The secret in the path is missing or wrong.", gateway=alias)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
-import time
 from collections import Counter
 from json import dumps
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import close_old_connections
 
 from retarget_plugin import conf
-from retarget_plugin.engine import carts, tick
+from retarget_plugin.engine import carts, installation, runner, tick
 from retarget_plugin.models.clock import database_now
 
 IDLE_ROUNDS = 1000
@@ -46,26 +45,25 @@ class Command(BaseCommand):
 
     def round(self, *, reconcile: bool) -> Counter[str]:
         now = database_now()
+        installation.beat(now=now)
         found = carts.reconcile(now=now) if reconcile else Counter()
         return tick.once(now=now) + Counter({f"reconciled.{name}": count for name, count in found.items()})
 
     def run_for_ever(self, pause: float, *, as_json: bool) -> None:
-        """Until SIGTERM or SIGINT, which end the loop after the round that is running."""
-        stopping: list[int] = []
+        """Until SIGTERM or SIGINT: what is being handed over is finished first."""
+        worker = runner.Runner(clock=database_now, pause=pause, report=lambda done: self.report(done, as_json=as_json))
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda received, _frame: stopping.append(received))
-        reconciled = float("-inf")
-        while not stopping:
-            due = time.monotonic() - reconciled >= conf.settings.RECONCILE_SECONDS
-            done = self.round(reconcile=due)
-            reconciled = time.monotonic() if due else reconciled
-            if done:
-                self.report(done, as_json=as_json)
-                continue
-            close_old_connections()
-            until = time.monotonic() + pause
-            while not stopping and time.monotonic() < until:
-                time.sleep(min(0.2, pause))
+            signal.signal(number, lambda _number, _frame: worker.stop())
+        longest = 2.0 * conf.settings.LEASE_SECONDS
+
+        def heartbeat() -> None:
+            # A message that hangs in the shop's or a template's code would hold its thread for ever. Whoever watches this
+            # process starts it again, and the message is set aside when it does so once more.
+            if worker.is_alive(within=longest):
+                faulthandler.dump_traceback_later(longest, exit=True)
+
+        worker.run(heartbeat=heartbeat)
+        faulthandler.cancel_dump_traceback_later()
 
     def report(self, done: Counter[str], *, as_json: bool) -> None:
         if as_json:

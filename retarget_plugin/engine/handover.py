@@ -1,0 +1,330 @@
+"""Handing over: what was claimed is written, asked about once more, committed as an attempt, and only then sent."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+
+from retarget_plugin import channels, conf, failpoints
+from retarget_plugin.domain.carts import Cart as CartSnapshot
+from retarget_plugin.domain.delivery import Held
+from retarget_plugin.domain.messages import Outcome, OutgoingEmail
+from retarget_plugin.domain.vocabulary import MessageState, OutcomeKind, Reason
+from retarget_plugin.exceptions import GatewayError, TemplateError
+from retarget_plugin.models import Message
+from retarget_plugin.models.clock import Stopwatch
+
+from . import composing, gates, gateways, installation, ledger, limits, orders, subjects
+
+logger = logging.getLogger("retarget_plugin.delivery")
+
+#: Seconds for which the final gate's answer may be relied upon before the attempt is written, and before it is sent.
+FRESH, STILL_FRESH = 0.2, 0.25
+#: Seconds one shop may take while others may be waiting.
+TURN_SECONDS = 10.0
+#: How far ahead a worker books its place at a way with a rate, and how late it may come to it.
+AHEAD, TOO_LATE = timedelta(seconds=1), timedelta(milliseconds=100)
+FIRST_PACE, LARGEST_PACE = 10, 100
+
+Settle = Callable[..., str]
+
+
+@dataclass
+class _Ready:
+    """A message that could leave: what it says, and the cart it says it of."""
+
+    message: Message
+    composed: composing.Composed
+    subject: CartSnapshot | None
+    consent_record_id: int | None = None
+    asked_at: float = 0.0
+    slot: datetime | None = None
+
+
+class Turn:
+    """One claim of one way out, handed over one by one. The outcome of each is committed with the attempt of the next.
+
+    `attempted`: ids of messages whose attempt was written down.
+    """
+
+    def __init__(self, way: gateways.Way, watch: Stopwatch, *, settle: Settle, should_stop: Callable[[], bool]) -> None:
+        self.attempted: set[int] = set()
+        self._way, self._watch, self._settle, self._should_stop = way, watch, settle, should_stop
+        self._began = watch.seconds
+        self._tally: Counter[str] = Counter()
+        self._pending: tuple[Message, Outcome, datetime] | None = None
+        self._is_closed = False
+        self._was_troubled = gateways.is_troubled(way)
+        self._pace = FIRST_PACE
+
+    def serve(self, claimed: Sequence[Message]) -> Counter[str]:
+        """Do with each what can be done; what there is no time for is put back. Answers states and their numbers."""
+        failpoints.reach("after_claim")
+        waiting = list(claimed)
+        try:
+            waiting = self._eligible(waiting)
+            while waiting and not self._must_end:
+                chunk, waiting = waiting[: self._pace], waiting[self._pace :]
+                # The next messages may end this process: what is known of the last one is written first.
+                self._write_pending()
+                left = self._hand_over(self._prepare(chunk))
+                waiting = left + waiting
+            self._write_pending()
+            ledger.put_back(waiting)
+        except DatabaseError:
+            self._save_what_can_be_saved(waiting)
+            raise
+        return self._tally
+
+    @property
+    def _must_end(self) -> bool:
+        taken = self._watch.seconds - self._began
+        return self._is_closed or self._should_stop() or taken > min(TURN_SECONDS, conf.settings.LEASE_SECONDS / 2)
+
+    # -- before the network ----------------------------------------------------------------------------------------
+
+    def _eligible(self, messages: list[Message]) -> list[Message]:
+        """Those that the gate would let pass now: the others need not be written at all."""
+        now = self._watch.now
+        standing = installation.standing()
+        verdicts = gates.verdicts(messages, now=now)
+        refused: list[tuple[Message, Held]] = []
+        going = []
+        for message in messages:
+            verdict = verdicts[message.pk]
+            if verdict.reason is Reason.HALTED:
+                continue
+            if message.key_until and now >= message.key_until:
+                refused.append((message, Held(Reason.OUTCOME_UNKNOWN, detail="Its idempotency key has expired.")))
+            elif standing.may_have_sent(message.due_at) and not self._key_stands(message, now=now):
+                refused.append((message, Held(Reason.RESTORED)))
+            elif verdict.reason is not None:
+                refused.append((message, Held(verdict.reason, verdict.until, facts=verdict.facts)))
+            else:
+                going.append(message)
+        self._hold(refused)
+        if standing.halted_because:
+            ledger.put_back(messages)
+            return []
+        return going
+
+    def _key_stands(self, message: Message, *, now: datetime) -> bool:
+        """Whether a message sent when it was due would be recognised by its key today."""
+        until = gateways.key_until(self._way, now=message.due_at)
+        return until is not None and now < until
+
+    def _prepare(self, messages: list[Message]) -> list[_Ready]:
+        """Read and write each message; what cannot be written is held or set aside."""
+        now, ready = self._watch.now, []
+        found = subjects.read(messages, now=now)
+        for message in messages:
+            subject = found[message.pk]
+            if isinstance(subject, Held):
+                self._hold([(message, subject)])
+                continue
+            composed = self._compose(message, subject)
+            if composed is None:
+                continue
+            if message.strikes:
+                ledger.clear(message)
+            failpoints.reach("after_render")
+            ready.append(_Ready(message, composed, subject))
+        return ready
+
+    def _compose(self, message: Message, subject: CartSnapshot | None) -> composing.Composed | None:
+        now = self._watch.now
+        try:
+            return composing.compose(message, cart=subject, now=now)
+        except TemplateError as error:
+            state, reason, detail = MessageState.PARKED, Reason.TEMPLATE_ERROR, str(error)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            logger.exception("message %s cannot be prepared", message.pk)
+            state, reason, detail = MessageState.QUARANTINED, Reason.BROKEN, f"{type(error).__name__}: {error}"
+        self._tally[ledger.set_aside(message, state, reason, detail, now=now)] += 1
+        return None
+
+    def _hold(self, refused: list[tuple[Message, Held]]) -> None:
+        self._tally += ledger.hold(refused, now=self._watch.now)
+
+    # -- the final gate and the network --------------------------------------------------------------------------------
+
+    def _hand_over(self, ready: list[_Ready]) -> list[Message]:
+        """Ask, attempt, send. The gate is asked again for what is left once its answer has grown old.
+
+        Answers the messages there was no time for.
+        """
+        if isinstance(self._way.door, channels.EmailChannel):
+            self._way.door.warm()
+        while ready and not self._must_end:
+            booked = self._book(ready)
+            going = self._ask(booked)
+            attempted = self._attempt_while_fresh(going)
+            if attempted < len(going):
+                self._pace = max(1, self._pace // 2)
+            else:
+                self._pace = min(LARGEST_PACE, self._pace * 2)
+            ready = going[attempted:] + ready[len(booked) :]
+        return [item.message for item in ready]
+
+    def _book(self, ready: list[_Ready]) -> list[_Ready]:
+        """As many as the way's rate has room for in a moment, waiting for their turn; all of them without a rate."""
+        rate = self._way.rate
+        if not rate:
+            return ready
+        count = min(len(ready), max(1, int(rate * FRESH)))
+        while not self._must_end:
+            slots = limits.reserve(self._way.name, rate=rate, count=count, ahead=AHEAD, now=self._watch.now)
+            if slots:
+                for item, slot in zip(ready, slots, strict=False):
+                    item.slot = slot
+                self._wait_for(slots[0])
+                return ready[: len(slots)]
+            self._rest(AHEAD.total_seconds() / 4)
+        return []
+
+    def _ask(self, booked: list[_Ready]) -> list[_Ready]:
+        """The final gate for all of them in one pass, the shop's own word on each cart included."""
+        failpoints.reach("before_gate")
+        began, now = self._watch.seconds, self._watch.now
+        messages = [item.message for item in booked]
+        found = subjects.read(messages, now=now)
+        orders.read_new(now=now)
+        verdicts = gates.verdicts(messages, now=now) if messages else {}
+        going, refused, back = [], [], []
+        for item in booked:
+            verdict, subject = verdicts[item.message.pk], found[item.message.pk]
+            if verdict.reason is Reason.HALTED:
+                back.append(item.message)
+            elif verdict.reason is not None:
+                refused.append((item.message, Held(verdict.reason, verdict.until, facts=verdict.facts)))
+            elif isinstance(subject, Held):
+                refused.append((item.message, subject))
+            else:
+                changed = self._as_it_is_now(item, subject)
+                if changed is not None:
+                    going.append(replace(changed, consent_record_id=verdict.consent_record_id, asked_at=began))
+        ledger.put_back(back)
+        self._hold(refused)
+        if going:
+            # However long one pass takes, one message may follow it; or a slow shop would hold up everything.
+            going[0].asked_at = self._watch.seconds
+        failpoints.reach("after_gate")
+        return going
+
+    def _as_it_is_now(self, item: _Ready, subject: CartSnapshot | None) -> _Ready | None:
+        """The message about the cart as it is now, written anew where that has changed."""
+        if subject == item.subject:
+            return item
+        composed = self._compose(item.message, subject)
+        return replace(item, composed=composed, subject=subject) if composed is not None else None
+
+    def _attempt_while_fresh(self, going: list[_Ready]) -> int:
+        """Attempt one after the other while the gate's answer is fresh; answers how many were."""
+        for number, item in enumerate(going):
+            if item.slot is not None:
+                self._wait_for(item.slot)
+            missed = item.slot is not None and self._watch.now > item.slot + TOO_LATE
+            if missed or self._must_end or self._watch.seconds - item.asked_at > FRESH:
+                return number
+            self._attempt(item)
+        return len(going)
+
+    def _attempt(self, item: _Ready) -> None:
+        message, now = item.message, self._watch.now
+        had_pending = self._pending is not None
+        if had_pending:
+            failpoints.reach("before_result_commit")
+        with transaction.atomic():
+            settled = self._settle_pending()
+            begun = ledger.begin(
+                message,
+                item.composed,
+                gateway=self._way.label,
+                key_until=gateways.key_until(self._way, now=now),
+                consent_record_id=item.consent_record_id,
+                now=now,
+            )
+        self._count(settled)
+        if had_pending:
+            failpoints.reach("after_result_commit")
+        if not begun:
+            self._tally[message.state] += 1
+            return
+        self.attempted.add(message.pk)
+        failpoints.reach("after_attempt_commit")
+        if self._watch.seconds - item.asked_at > STILL_FRESH:
+            # This worker was held up: what the gate said no longer counts, and nothing has left.
+            outcome = Outcome(kind=OutcomeKind.TRANSIENT, code="held_up", detail="The worker was held up.")
+        else:
+            outcome = self._send(item)
+            self._is_closed = gateways.note(self._way, outcome, now=self._watch.now, was_troubled=self._was_troubled)
+            self._was_troubled = outcome.is_about_gateway
+        failpoints.reach("after_response")
+        self._pending = (message, outcome, self._watch.now)
+
+    def _send(self, item: _Ready) -> Outcome:
+        """Hand over. Whatever goes wrong from here on may have gone wrong after the provider took it."""
+        outgoing, door = item.composed.outgoing, self._way.door
+        if not isinstance(outgoing, OutgoingEmail):
+            outgoing = replace(outgoing, idempotency_key=str(item.message.key))
+        try:
+            return door.send(outgoing)  # type: ignore[arg-type]
+        except GatewayError as error:
+            return Outcome(kind=OutcomeKind(error.outcome), detail=str(error), retry_after=error.retry_after)
+        except Exception as error:
+            logger.exception("gateway %s broke its contract; the outcome is unknown", self._way.name)
+            return Outcome(kind=OutcomeKind.UNKNOWN, detail=f"{type(error).__name__} in the gateway")
+
+    # -- after the network ---------------------------------------------------------------------------------------------
+
+    def _settle_pending(self) -> str:
+        if self._pending is None:
+            return ""
+        message, outcome, at = self._pending
+        return self._settle(message, outcome, now=at)
+
+    def _count(self, settled: str) -> None:
+        """The outcome that waited is committed."""
+        if settled:
+            self._pending = None
+            self._tally[settled] += 1
+
+    def _write_pending(self) -> None:
+        if self._pending is None:
+            return
+        failpoints.reach("before_result_commit")
+        with transaction.atomic():
+            settled = self._settle_pending()
+        self._count(settled)
+        failpoints.reach("after_result_commit")
+
+    def _save_what_can_be_saved(self, waiting: Sequence[Message]) -> None:
+        """The database failed. An outcome that is known is worth waiting for as long as nobody takes the message over."""
+        deadline = self._watch.seconds + conf.settings.LEASE_SECONDS / 2
+        while self._watch.seconds < deadline and not connection.in_atomic_block:
+            try:
+                self._write_pending()
+                ledger.put_back([message for message in waiting if message.pk not in self.attempted])
+                return
+            except (OperationalError, InterfaceError):
+                connection.close()
+                time.sleep(0.5)
+
+    def _wait_for(self, slot: datetime) -> None:
+        seconds = (slot - self._watch.now).total_seconds()
+        if seconds > FRESH:
+            self._write_pending()
+        self._rest(seconds)
+
+    @staticmethod
+    def _rest(seconds: float) -> None:
+        if seconds > 0:
+            time.sleep(seconds)

@@ -1,0 +1,370 @@
+"""The ledger: the only room that changes a message's state. Every change is guarded by the state it leaves and by the fence."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from retarget_plugin import conf, signals
+from retarget_plugin.domain.delivery import Consequence, Held, after_hold, sources
+from retarget_plugin.domain.messages import Outcome
+from retarget_plugin.domain.vocabulary import Channel, MessageState, OutcomeKind, Reason, SuppressionReason
+from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, Shop
+from retarget_plugin.models.claims import claim
+
+from . import composing, consent, decisions, gates, limits
+
+logger = logging.getLogger("retarget_plugin.delivery")
+
+#: Workers that may end while they prepare a message before it is set aside.
+MOST_STRIKES = 3
+
+
+# -- taking ----------------------------------------------------------------------------------------------------------
+
+
+def schedule(
+    run: FlowRun,
+    *,
+    step: str,
+    channel: str,
+    due_at: datetime,
+    not_after: datetime,
+    may_have_gone: bool,
+    now: datetime,
+) -> tuple[Message, bool]:
+    """The one message for `step` of `run`, and whether it is new.
+
+    `may_have_gone`: this database is a restored backup, and its earlier life may have sent it: the outcome is unknown.
+    """
+    message, is_new = Message.objects.get_or_create(
+        run=run,
+        step=step,
+        defaults={
+            "shop_id": run.shop_id,
+            "contact_id": run.contact_id,
+            "channel": channel,
+            "state": MessageState.UNKNOWN if may_have_gone else MessageState.SCHEDULED,
+            "reason": Reason.RESTORED if may_have_gone else "",
+            "due_at": due_at,
+            "not_after": not_after,
+            "key": uuid.uuid4(),
+            "created_at": now,
+        },
+    )
+    if is_new and may_have_gone:
+        decisions.about_message(message, Reason.RESTORED, now=now)
+    return message, is_new
+
+
+def is_waiting(shop: Shop, channel: str, *, until: datetime) -> bool:
+    """Whether anything of `shop` on `channel` was due at `until`."""
+    due = Message.objects.filter(shop=shop, channel=channel, state=MessageState.SCHEDULED, due_at__lte=until)
+    return due.exists()
+
+
+def take(
+    shop: Shop,
+    channel: str,
+    *,
+    gateways: Sequence[str],
+    after: datetime | None,
+    until: datetime,
+    limit: int,
+    now: datetime,
+) -> list[Message]:
+    """Claim up to `limit` messages of `shop` that were due after `after` and at `until`, the longest due first.
+
+    `gateways`: by which their last attempt may have gone, "" for none. A message that a worker was lost with comes alone,
+    so that it can take nobody with it.
+    """
+    due = Message.objects.filter(shop=shop, channel=channel, state=MessageState.SCHEDULED, due_at__lte=until)
+    due = due.filter(gateway__in=gateways).order_by("due_at", "pk")
+    if after is not None:
+        due = due.filter(due_at__gt=after)
+    return _claim(due.filter(strikes=0), limit=limit, now=now) or _claim(due.filter(strikes__gt=0), limit=1, now=now)
+
+
+def _claim(due: Any, *, limit: int, now: datetime) -> list[Message]:
+    return claim(
+        due,
+        limit=limit,
+        stamp="fence",
+        state=MessageState.CLAIMED,
+        fence=F("fence") + 1,
+        leased_until=now + timedelta(seconds=conf.settings.LEASE_SECONDS),
+    )
+
+
+def put_back(messages: Sequence[Message]) -> int:
+    """Give claimed messages back untouched: for want of time, or because the way out has trouble."""
+    return _owned(messages).update(state=MessageState.SCHEDULED, leased_until=None) if messages else 0
+
+
+def clear(message: Message) -> None:
+    """A message that workers were lost with has been prepared without harm: it is not what ended them."""
+    Message.objects.filter(pk=message.pk, fence=message.fence, state=MessageState.CLAIMED).update(strikes=0)
+    message.strikes = 0
+
+
+def retake(*, now: datetime) -> Counter[str]:
+    """What dead workers had only claimed is due again, or set aside when it has ended too many of them."""
+    tally: Counter[str] = Counter()
+    expired = Message.objects.filter(leased_until__lt=now, state=MessageState.CLAIMED).order_by("pk")
+    changes = {"state": MessageState.SCHEDULED, "fence": F("fence") + 1, "strikes": F("strikes") + 1}
+    taken = claim(expired, limit=conf.settings.BATCH_SIZE, stamp="fence", leased_until=None, **changes)
+    tally["requeued"] = len(taken)
+    deadly = Message.objects.filter(
+        pk__in=[message.pk for message in taken], state=MessageState.SCHEDULED, strikes__gte=MOST_STRIKES
+    )
+    for message in deadly.select_related("shop", "contact", "run__flow"):
+        detail = f"{message.strikes} workers ended while they prepared it."
+        written = Message.objects.filter(pk=message.pk, state=MessageState.SCHEDULED, fence=message.fence).update(
+            state=MessageState.QUARANTINED, reason=Reason.WORKER_DIED, detail=detail
+        )
+        if written:
+            decisions.about_message(message, Reason.WORKER_DIED, now=now, facts={"strikes": message.strikes})
+            tally["quarantined"] += 1
+    return tally
+
+
+# -- refusing --------------------------------------------------------------------------------------------------------
+
+
+def hold(held: Sequence[tuple[Message, Held]], *, now: datetime) -> Counter[str]:
+    """Postpone claimed messages within their deadlines or end them, each with its reason; one decision each."""
+    if not held:
+        return Counter()
+    groups: dict[tuple[Consequence, str], list[Message]] = defaultdict(list)
+    entries = []
+    with transaction.atomic():
+        owned = set(
+            _owned([message for message, _ in held]).select_for_update(of=("self",)).values_list("pk", flat=True)
+        )
+        for message, because in held:
+            if message.pk not in owned:
+                continue
+            following = after_hold(
+                because, due_at=message.due_at, not_after=message.not_after, in_doubt=message.is_in_doubt
+            )
+            groups[following, because.detail[:500]].append(message)
+            entries.append((message, because.reason, {**because.facts, "state": following.state.value}))
+        for (following, detail), messages in groups.items():
+            _owned(messages).update(
+                state=following.state,
+                reason=following.reason,
+                detail=detail,
+                due_at=following.due_at,
+                leased_until=None,
+            )
+            for message in messages:
+                message.state = following.state
+                if following.state != MessageState.SCHEDULED:
+                    _announce(message, following.state, following.reason)
+        decisions.about_messages(entries, now=now)
+    return Counter(following.state.value for (following, _), messages in groups.items() for _message in messages)
+
+
+def set_aside(message: Message, state: MessageState, reason: Reason, detail: str, *, now: datetime) -> str:
+    """Stop this message and no other, nothing having left, until staff has mended what is wrong and releases it."""
+    with transaction.atomic():
+        written = _owned([message]).update(state=state, reason=reason, detail=detail[:500], leased_until=None)
+        if written:
+            decisions.about_message(message, reason, now=now, facts={"error": detail[:300]})
+    return state
+
+
+def _owned(messages: Sequence[Message]) -> Any:
+    """Those of one claim that are still ours: whoever took one over has another lease."""
+    leases = {message.leased_until for message in messages}
+    keys = [message.pk for message in messages]
+    return Message.objects.filter(pk__in=keys, leased_until__in=leases, state=MessageState.CLAIMED)
+
+
+# -- attempting ------------------------------------------------------------------------------------------------------
+
+
+def begin(
+    message: Message,
+    composed: composing.Composed,
+    *,
+    gateway: str,
+    key_until: datetime | None,
+    consent_record_id: int | None,
+    now: datetime,
+) -> bool:
+    """Write down that the attempt is being made; to be committed before the first byte leaves.
+
+    False when the lease was lost, or when the cap or the budget was used up meanwhile: then the message is held.
+    `key_until`: how long `gateway` recognises the key, None without keys.
+    """
+    written = Message.objects.filter(pk=message.pk, fence=message.fence, state=MessageState.CLAIMED).update(
+        state=MessageState.ATTEMPTING,
+        sent_at=now,
+        gateway=gateway,
+        segments=composed.segments,
+        attempts_made=F("attempts_made") + 1,
+        key_until=message.key_until or key_until,
+        leased_until=now + timedelta(seconds=conf.settings.LEASE_SECONDS),
+        strikes=0,
+    )
+    if not written:
+        return False
+    refusal = _used_up(message, composed, now=now)
+    if refusal is not None:
+        _take_back(message, refusal, now=now)
+        return False
+    Attempt.objects.create(
+        message=message, fence=message.fence, consent_id=consent_record_id, gateway=gateway, started_at=now
+    )
+    body = {
+        "subject": composed.subject,
+        "html": composed.html,
+        "text": composed.text,
+        "language": composed.language,
+    }
+    MessageBody.objects.update_or_create(message=message, defaults=body)
+    message.state, message.sent_at, message.segments = MessageState.ATTEMPTING, now, composed.segments
+    message.gateway, message.key_until = gateway, message.key_until or key_until
+    message.attempts_made += 1
+    return True
+
+
+def _used_up(message: Message, composed: composing.Composed, *, now: datetime) -> Held | None:
+    # One attempt at a time per person: two workers with two messages may not both find the cap free.
+    contact = Contact.objects.select_for_update(no_key=True).get(pk=message.contact_id)
+    free = gates.cap_allows(contact, message.shop, channel=message.channel, apart_from=message, now=now)
+    if free > now:
+        until = free if free <= message.not_after else None
+        return Held(Reason.FREQUENCY_CAP, until, facts={"free_at": free.isoformat()})
+    if message.channel == Channel.SMS and not limits.spend(message.shop, composed.segments or 1, now=now):
+        return Held(Reason.BUDGET, limits.next_month(now), facts={"segments": message.shop.sms_segments_per_month})
+    return None
+
+
+def _take_back(message: Message, held: Held, *, now: datetime) -> None:
+    """An attempt that nobody has seen yet, in the transaction that wrote it, becomes a refusal."""
+    Message.objects.filter(pk=message.pk, fence=message.fence).update(
+        state=MessageState.CLAIMED,
+        leased_until=message.leased_until,
+        sent_at=message.sent_at,
+        gateway=message.gateway,
+        key_until=message.key_until,
+        attempts_made=message.attempts_made,
+    )
+    hold([(message, held)], now=now)
+
+
+def settle(message: Message, outcome: Outcome, following: Consequence, *, now: datetime) -> bool:
+    """Write down how the attempt of `message` under its fence ended and what follows. False when another took it over.
+
+    Also a worker that was given up for dead may bring the truth, as long as nobody has tried again.
+    """
+    went_out = following.state in (MessageState.ACCEPTED, MessageState.UNKNOWN) or following.keeps_key
+    again = following.state is MessageState.SCHEDULED
+    states = [MessageState.ATTEMPTING, MessageState.UNKNOWN]
+    written = Message.objects.filter(pk=message.pk, fence=message.fence, state__in=states).update(
+        state=following.state,
+        reason="" if following.state is MessageState.ACCEPTED else following.reason,
+        detail=_shown(outcome),
+        due_at=following.due_at,
+        leased_until=None,
+        sent_at=message.sent_at if went_out else None,
+        gateway="" if again and not following.keeps_key else message.gateway,
+        gateway_id=outcome.gateway_id[:200],
+        segments=outcome.segments if outcome.segments is not None else message.segments,
+        cost=outcome.cost,
+        cost_currency=outcome.cost_currency,
+        key_until=message.key_until if following.keeps_key else None,
+        **({"key": uuid.uuid4()} if again and not following.keeps_key else {}),
+        **(
+            {"may_be_double": True} if again and outcome.kind is OutcomeKind.UNKNOWN and not following.keeps_key else {}
+        ),
+    )
+    if not written:
+        logger.warning("message %s was taken over before its attempt was settled", message.pk)
+        return False
+    Attempt.objects.filter(message=message, fence=message.fence).update(
+        outcome=outcome.kind, code=outcome.code[:60], detail=outcome.detail[:500], ended_at=now
+    )
+    decisions.about_message(
+        message, following.reason, now=now, facts={"outcome": outcome.kind.value, "code": outcome.code}
+    )
+    if outcome.kind is OutcomeKind.OPTED_OUT:
+        _stop(message, now=now)
+    if not went_out and message.channel == Channel.SMS:
+        limits.refund(message.shop, message.segments or 1, spent_at=message.sent_at or now)
+    if not again:
+        _announce(message, following.state, following.reason)
+    message.state = following.state
+    return True
+
+
+def resolve(message: Message, state: MessageState, *, now: datetime, facts: dict[str, Any]) -> bool:
+    """The provider, or staff, knows what became of a message whose outcome was unknown. False when it was not."""
+    if state not in (MessageState.ACCEPTED, MessageState.REJECTED):
+        raise ValueError(f"an unknown outcome is accepted or rejected, not {state}")
+    reason = Reason.SENT if state == MessageState.ACCEPTED else Reason.REJECTED
+    with transaction.atomic():
+        written = Message.objects.filter(pk=message.pk, state=MessageState.UNKNOWN).update(
+            state=state, reason="" if state == MessageState.ACCEPTED else reason, detail=""
+        )
+        if written:
+            decisions.about_message(message, reason, now=now, facts=facts)
+            _announce(message, state, reason)
+    return bool(written)
+
+
+# -- staff and flows --------------------------------------------------------------------------------------------------
+
+
+def cancel(messages: Any, reason: Reason) -> int:
+    """Cancel those of a queryset that wait; a message in doubt cannot be called back and ends as unknown."""
+    waiting = messages.filter(state__in=set(sources(MessageState.CANCELLED)) - {MessageState.CLAIMED})
+    sure = waiting.filter(key_until=None).update(state=MessageState.CANCELLED, reason=reason, fence=F("fence") + 1)
+    in_doubt = waiting.filter(key_until__isnull=False)
+    return sure + in_doubt.update(state=MessageState.UNKNOWN, reason=Reason.OUTCOME_UNKNOWN, fence=F("fence") + 1)
+
+
+def release(message: Message, *, now: datetime) -> bool:
+    """Schedule a message again that was set aside. False when it is not."""
+    aside = Q(state__in=(MessageState.PARKED, MessageState.QUARANTINED))
+    changes = {"reason": "", "detail": "", "due_at": now, "strikes": 0, "fence": F("fence") + 1}
+    return bool(Message.objects.filter(aside, pk=message.pk).update(state=MessageState.SCHEDULED, **changes))
+
+
+def move(messages: Any, *, due_at: datetime, not_after: datetime) -> int:
+    """Give waiting messages of a queryset other times: their subject was left once more."""
+    return messages.filter(state=MessageState.SCHEDULED).update(due_at=due_at, not_after=not_after)
+
+
+# -- telling ---------------------------------------------------------------------------------------------------------
+
+
+def _announce(message: Message, state: MessageState, reason: Reason) -> None:
+    """Tell the host."""
+    facts: dict[str, Any] = {"message": message.pk, "contact": message.contact_id, "channel": message.channel}
+    if state == MessageState.ACCEPTED:
+        signals.emit(signals.message_sent, sender=Message, **facts)
+    elif state != MessageState.UNKNOWN:
+        signals.emit(signals.message_suppressed, sender=Message, reason=str(reason), **facts)
+
+
+def _stop(message: Message, *, now: datetime) -> None:
+    """The provider says that this person answered STOP to it."""
+    address = consent.address_of(message.contact, message.channel)
+    consent.suppress(message.shop, channel=message.channel, address=address, reason=SuppressionReason.STOPPED, now=now)
+    consent.withdraw(message.contact, channel=message.channel, source=f"gateway {message.gateway}", now=now)
+
+
+def _shown(outcome: Outcome) -> str:
+    if outcome.is_accepted:
+        return ""
+    return " ".join(filter(None, [outcome.code, outcome.detail]))[:500]

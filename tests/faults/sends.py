@@ -1,0 +1,34 @@
+"""What has left so far, told by the far ends."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+from .rig import Rig
+
+
+def count(rig: Rig) -> int:
+    """Messages that reached a gateway."""
+    return len(rig.smtp.messages) + len(rig.gateway.sent)
+
+
+def wait_for(rig: Rig, *, number: int, seconds: float = 120) -> float:
+    """Until so many have left; the seconds it took."""
+    began = time.monotonic()
+    while count(rig) < number:
+        if time.monotonic() - began > seconds:
+            raise AssertionError(f"{count(rig)} of {number} sent after {seconds} s:\n{rig.output()[-4000:]}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def longest_silence(rig: Rig) -> float:
+    """Seconds between two sends at the most."""
+    instants = sorted(line["at"] for channel in ("email", "sms") for line in rig.journal(channel))
+    return max(later - earlier for earlier, later in pairwise(instants))
+
+
+def calls(rig: Rig) -> int:
+    """Times a gateway was asked, whatever it answered."""
+    return len(rig.journal("email")) + len(rig.journal("sms"))

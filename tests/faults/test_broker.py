@@ -1,0 +1,102 @@
+"""A broker that is gone, that forgets, or that repeats itself: with real Celery workers, beat and Valkey."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.promises import length
+
+from . import sends
+from .doorbell import Doorbell, Echo
+from .storefront import Shoppers, Storefront, p95
+
+TICK_SECONDS = 1.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.promise, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def rig(make_rig):
+    return make_rig(RUNNER="celery", TICK_SECONDS=TICK_SECONDS)
+
+
+def test_a_broker_that_is_gone_is_noticed_by_no_shopper_and_loses_nothing(rig, promise):
+    outage, rate, each = length(5, 90), length(20, 50), length(30, 1000)
+    rig.prepare(emails=1, texts=1)
+
+    with Doorbell(rig) as doorbell, Storefront(rig) as shop, Shoppers(shop, rate=rate) as shoppers:
+        rig.settle(30)
+        begun = time.monotonic()
+        time.sleep(length(4, 30))
+        gone = time.monotonic()
+        doorbell.crash()
+        rig.prepare(emails=each, texts=each)
+        time.sleep(max(0.0, gone + outage - time.monotonic()))
+        sent_meanwhile = sends.count(rig) - 2
+        back = time.monotonic()
+        doorbell.restart()
+        rig.settle(300)
+        caught_up = time.monotonic() - back
+        has_survived = doorbell.has_survived
+
+    before, during = shoppers.since(begun, gone), shoppers.since(gone, back)
+    errors = sum(not request.is_answered for request in during)
+    ratio, slowest = p95(during) / p95(before), max(request.seconds for request in during)
+    verdict = rig.check()
+    assert sent_meanwhile == 0
+    assert has_survived
+    promise(
+        "D4",
+        run=f"broker killed for {back - gone:.0f} s, {len(during)} requests of shoppers, {2 * each} sends fell due",
+        figure=f"errors {errors}, p95 {p95(during) * 1000:.0f} ms = {ratio:.2f} x, slowest {slowest * 1000:.0f} ms; "
+        f"out {caught_up:.0f} s after its return, lost {len(verdict.lost)}, doubled {len(verdict.doubled)}",
+        bar=f"errors 0, p95 {length(2.0, 1.2)} x, slowest 1 s; out in 300 s, lost 0, doubled 0",
+        holds=errors == 0
+        and ratio <= length(2.0, 1.2)
+        and slowest <= 1
+        and caught_up <= 300
+        and not (verdict.lost or verdict.doubled or verdict.unknown),
+    )
+
+
+def test_a_broker_that_forgets_everything_loses_nothing(rig, promise):
+    each, wipes = length(150, 5000), length(3, 20)
+    rig.prepare(emails=each, texts=each)
+
+    with Doorbell(rig) as doorbell:
+        for wipe in range(wipes):
+            sends.wait_for(rig, number=2 * each * wipe // wipes)
+            doorbell.wipe()
+        rig.settle(900)
+        has_survived = doorbell.has_survived
+
+    verdict, silence = rig.check(), sends.longest_silence(rig)
+    assert has_survived
+    promise(
+        "D5",
+        run=f"{2 * each} sends, FLUSHALL {wipes} times among them",
+        figure=f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, longest silence {silence:.1f} s",
+        bar=f"lost 0, doubled 0, silence {2 * TICK_SECONDS:.0f} s (two ticks)",
+        holds=not (verdict.lost or verdict.doubled or verdict.unknown) and silence <= 2 * TICK_SECONDS,
+    )
+
+
+def test_rings_that_come_twenty_times_shuffled_and_late_send_nothing_twice(rig, promise):
+    each = length(100, 2000)
+    rig.prepare(emails=each, texts=each)
+
+    with Doorbell(rig) as doorbell, Echo(doorbell, most=20, latest=3.0, seed=rig.seed) as echo:
+        rig.settle(600)
+        time.sleep(length(2, 20))
+
+    verdict, calls = rig.check(), sends.calls(rig)
+    assert echo.repeated > echo.heard
+    promise(
+        "D6",
+        run=f"{echo.heard} rings, repeated {echo.repeated} times, shuffled, late and past their hour; {2 * each} sends",
+        figure=f"doubled {len(verdict.doubled)}, gateway calls too many {calls - 2 * each}, lost {len(verdict.lost)}",
+        bar="doubled 0, calls too many 0, lost 0",
+        holds=calls == 2 * each and not (verdict.doubled or verdict.lost or verdict.unknown),
+    )
