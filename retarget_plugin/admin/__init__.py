@@ -10,6 +10,7 @@ from .carts import CartAdmin
 from .consent import ConsentRecordAdmin, SuppressionAdmin
 from .contacts import ContactAdmin
 from .flows import FlowAdmin
+from .installations import InstallationAdmin
 from .links import LinkAdmin
 from .messages import MessageAdmin
 from .orders import OrderAdmin
@@ -20,6 +21,7 @@ __all__ = [
     "ConsentRecordAdmin",
     "ContactAdmin",
     "FlowAdmin",
+    "InstallationAdmin",
     "LinkAdmin",
     "MessageAdmin",
     "OrderAdmin",
@@ -37,5 +39,6 @@ for model, screen in {
     models.Suppression: SuppressionAdmin,
     models.Order: OrderAdmin,
     models.Link: LinkAdmin,
+    models.Installation: InstallationAdmin,
 }.items():
     admin.site.register(model, screen)

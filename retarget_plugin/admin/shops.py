@@ -18,13 +18,20 @@ from retarget_plugin.domain.vocabulary import FlowState
 from retarget_plugin.engine import flows
 from retarget_plugin.models import Shop
 
-from . import badges, connections
+from . import badges, connections, installations
 from .facts import STYLES, web_address
 from .forms import ShopForm
 from .reports import ReportPages
 
 FIELDSETS: Any = (
-    (None, {"fields": ("name", "base_url", "is_paused")}),
+    (None, {"fields": ("name", "base_url")}),
+    (
+        _("Stop"),
+        {
+            "fields": ("is_paused", ("email_is_paused", "sms_is_paused")),
+            "description": _("Works within seconds. What is due waits, and is not sent later once it is too old."),
+        },
+    ),
     (
         _("Where the shop is"),
         {
@@ -77,9 +84,13 @@ FIELDSETS: Any = (
     (
         _("Not too often"),
         {
-            "fields": (("email_gap_hours", "email_per_week"), ("sms_gap_hours", "sms_per_week")),
+            "fields": (("email_gap_hours", "email_per_week"), ("sms_gap_hours", "sms_per_week"), "gap_minutes"),
             "description": _("For each person, over all flows together."),
         },
+    ),
+    (
+        _("Not too fast and not too dear"),
+        {"fields": ("catch_up_per_minute", "sms_segments_per_month"), "description": _("For the whole shop.")},
     ),
     (_("Report"), {"fields": ("attribution_days",)}),
     (
@@ -118,7 +129,14 @@ HELP = {
     "attribution_days": _(
         "An order is recovered when the person followed a link in a message at most this many days before."
     ),
+    "gap_minutes": _("Between an e-mail and a text, for example. 0: no such gap."),
+    "catch_up_per_minute": _(
+        "After an outage, messages that have waited for more than a quarter of an hour go out no faster than this."
+    ),
+    "sms_segments_per_month": _("A long text counts as several segments. Empty: no limit; 0: no texts."),
     "is_paused": _("Nothing is sent while this is on. What becomes too old meanwhile is not sent later."),
+    "email_is_paused": _("No e-mail is sent while this is on."),
+    "sms_is_paused": _("No text is sent while this is on."),
 }
 
 
@@ -149,10 +167,15 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
         if not change:
             flows.install(obj, now=timezone.now())
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        halt = installations.stopped(request, self.admin_site)
+        return super().changelist_view(request, {**halt, **(extra_context or {})})
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         shop = kwargs.get("obj")
+        context |= installations.stopped(request, self.admin_site)
         if shop is not None:
             context["connections"] = connections.of(shop)
             context["report_url"] = self.report_url(shop)
@@ -161,7 +184,13 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
 
     @admin.display(description=_("state"), ordering="is_paused")
     def state(self, shop: Shop) -> SafeString:
-        return badges.badge(_("Paused"), badges.WARN) if shop.is_paused else badges.badge(_("Open"), badges.GOOD)
+        if shop.is_paused or (shop.email_is_paused and shop.sms_is_paused):
+            return badges.badge(_("Paused"), badges.WARN)
+        if shop.email_is_paused:
+            return badges.badge(_("E-mail paused"), badges.WARN)
+        if shop.sms_is_paused:
+            return badges.badge(_("SMS paused"), badges.WARN)
+        return badges.badge(_("Open"), badges.GOOD)
 
     @admin.display(description=_("flows on"))
     def flows_on(self, shop: Any) -> SafeString:

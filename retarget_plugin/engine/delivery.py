@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError
-
 from retarget_plugin import channels, conf
 from retarget_plugin.domain import flows as flow_rules
 from retarget_plugin.domain.delivery import Held, after_outcome
@@ -60,9 +58,10 @@ def dispatch(*, now: datetime, way: str = "", should_stop: Callable[[], bool] = 
 
 
 def recover(*, now: datetime) -> Counter[str]:
-    """Take over what dead workers held. What was only claimed is due again; what was being handed over may have arrived,
+    """Take over what dead workers held, and end what nobody can send in time any more. What was only claimed is due again; what was being handed over may have arrived,
     so it is repeated under a key that its provider still recognises, and `unknown` otherwise."""
     tally = ledger.retake(now=now)
+    tally["expired"] = ledger.expire(now=now)
     lost = Message.objects.filter(leased_until__lt=now, state=MessageState.ATTEMPTING)
     outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="The worker ended before the provider's answer was known.")
     for message in lost.select_related(*RELATED).order_by("pk")[: conf.settings.BATCH_SIZE]:
@@ -118,18 +117,21 @@ def cancel_for(run: FlowRun, reason: Reason) -> int:
 def _use(way: gateways.Way, watch: Stopwatch, should_stop: Callable[[], bool]) -> Counter[str]:
     """One turn for every shop that this way carries for. One connection carries every e-mail of it."""
     tally: Counter[str] = Counter()
+    admission = gateways.admit(way, now=watch.now)
+    if admission.is_closed:
+        return tally
     with channels.get_email() if way.channel is Channel.EMAIL else nullcontext():
         for shop, labels in gateways.shops_of(way):
-            admission = gateways.admit(way, now=watch.now)
-            if admission.is_closed or should_stop():
-                break
             turn = handover.Turn(way, watch, settle=settle, should_stop=should_stop)
             try:
                 tally += _serve(turn, way, shop, labels, limit=admission.limit, now=watch.now)
-            except DatabaseError:
+            except Exception:
                 # What it held is put back, or taken over once its lease has ended; the other shops go on.
-                logger.exception("the database failed while messages of shop %s were handed over", shop.pk)
+                logger.exception("a turn of shop %s broke off", shop.pk)
                 tally["failed"] += 1
+            is_probed = admission.limit is not None and bool(turn.attempted)
+            if is_probed or turn.is_closed or should_stop():
+                break
     return tally
 
 

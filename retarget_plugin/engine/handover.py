@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from retarget_plugin import channels, conf, failpoints
 from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.delivery import Held
-from retarget_plugin.domain.messages import Outcome, OutgoingEmail
+from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import MessageState, OutcomeKind, Reason
 from retarget_plugin.exceptions import GatewayError, TemplateError
 from retarget_plugin.models import Message
@@ -50,7 +50,7 @@ class _Ready:
 class Turn:
     """One claim of one way out, handed over one by one. The outcome of each is committed with the attempt of the next.
 
-    `attempted`: ids of messages whose attempt was written down.
+    `attempted`: ids of messages whose attempt was written down. `is_closed`: the way is to be left alone from now on.
     """
 
     def __init__(self, way: gateways.Way, watch: Stopwatch, *, settle: Settle, should_stop: Callable[[], bool]) -> None:
@@ -59,7 +59,7 @@ class Turn:
         self._began = watch.seconds
         self._tally: Counter[str] = Counter()
         self._pending: tuple[Message, Outcome, datetime] | None = None
-        self._is_closed = False
+        self.is_closed = False
         self._was_troubled = gateways.is_troubled(way)
         self._pace = FIRST_PACE
 
@@ -77,15 +77,15 @@ class Turn:
                 waiting = left + waiting
             self._write_pending()
             ledger.put_back(waiting)
-        except DatabaseError:
-            self._save_what_can_be_saved(waiting)
+        except Exception:
+            self._save_what_can_be_saved(claimed)
             raise
         return self._tally
 
     @property
     def _must_end(self) -> bool:
         taken = self._watch.seconds - self._began
-        return self._is_closed or self._should_stop() or taken > min(TURN_SECONDS, conf.settings.LEASE_SECONDS / 2)
+        return self.is_closed or self._should_stop() or taken > min(TURN_SECONDS, conf.settings.LEASE_SECONDS / 2)
 
     # -- before the network ----------------------------------------------------------------------------------------
 
@@ -97,8 +97,8 @@ class Turn:
         refused: list[tuple[Message, Held]] = []
         going = []
         for message in messages:
-            verdict = verdicts[message.pk]
-            if verdict.reason is Reason.HALTED:
+            verdict = verdicts.get(message.pk)
+            if verdict is None or verdict.reason is Reason.HALTED:
                 continue
             if message.key_until and now >= message.key_until:
                 refused.append((message, Held(Reason.OUTCOME_UNKNOWN, detail="Its idempotency key has expired.")))
@@ -179,7 +179,7 @@ class Turn:
         rate = self._way.rate
         if not rate:
             return ready
-        count = min(len(ready), max(1, int(rate * FRESH)))
+        count = min(len(ready), max(1, int(rate * FRESH / 2)))
         while not self._must_end:
             slots = limits.reserve(self._way.name, rate=rate, count=count, ahead=AHEAD, now=self._watch.now)
             if slots:
@@ -200,7 +200,9 @@ class Turn:
         verdicts = gates.verdicts(messages, now=now) if messages else {}
         going, refused, back = [], [], []
         for item in booked:
-            verdict, subject = verdicts[item.message.pk], found[item.message.pk]
+            verdict, subject = verdicts.get(item.message.pk), found[item.message.pk]
+            if verdict is None:
+                continue
             if verdict.reason is Reason.HALTED:
                 back.append(item.message)
             elif verdict.reason is not None:
@@ -265,18 +267,15 @@ class Turn:
             outcome = Outcome(kind=OutcomeKind.TRANSIENT, code="held_up", detail="The worker was held up.")
         else:
             outcome = self._send(item)
-            self._is_closed = gateways.note(self._way, outcome, now=self._watch.now, was_troubled=self._was_troubled)
+            self.is_closed = gateways.note(self._way, outcome, now=self._watch.now, was_troubled=self._was_troubled)
             self._was_troubled = outcome.is_about_gateway
         failpoints.reach("after_response")
         self._pending = (message, outcome, self._watch.now)
 
     def _send(self, item: _Ready) -> Outcome:
         """Hand over. Whatever goes wrong from here on may have gone wrong after the provider took it."""
-        outgoing, door = item.composed.outgoing, self._way.door
-        if not isinstance(outgoing, OutgoingEmail):
-            outgoing = replace(outgoing, idempotency_key=str(item.message.key))
         try:
-            return door.send(outgoing)  # type: ignore[arg-type]
+            return self._way.door.send(item.composed.outgoing)  # type: ignore[arg-type]
         except GatewayError as error:
             return Outcome(kind=OutcomeKind(error.outcome), detail=str(error), retry_after=error.retry_after)
         except Exception as error:
@@ -306,13 +305,14 @@ class Turn:
         self._count(settled)
         failpoints.reach("after_result_commit")
 
-    def _save_what_can_be_saved(self, waiting: Sequence[Message]) -> None:
-        """The database failed. An outcome that is known is worth waiting for as long as nobody takes the message over."""
+    def _save_what_can_be_saved(self, claimed: Sequence[Message]) -> None:
+        """The turn broke off, most likely with the database. An outcome that is known is worth waiting for as long as
+        nobody takes the message over."""
         deadline = self._watch.seconds + conf.settings.LEASE_SECONDS / 2
         while self._watch.seconds < deadline and not connection.in_atomic_block:
             try:
                 self._write_pending()
-                ledger.put_back([message for message in waiting if message.pk not in self.attempted])
+                ledger.put_back([message for message in claimed if message.pk not in self.attempted])
                 return
             except (OperationalError, InterfaceError):
                 connection.close()

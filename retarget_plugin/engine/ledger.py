@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from retarget_plugin import conf, signals
-from retarget_plugin.domain.delivery import Consequence, Held, after_hold, sources
+from retarget_plugin.domain.delivery import SET_ASIDE, Consequence, Held, after_hold, sources
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import Channel, MessageState, OutcomeKind, Reason, SuppressionReason
 from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, Shop
@@ -25,6 +25,8 @@ logger = logging.getLogger("retarget_plugin.delivery")
 
 #: Workers that may end while they prepare a message before it is set aside.
 MOST_STRIKES = 3
+#: How long past its deadline a message is left to whoever would take it, and how many are ended in one go.
+OVERDUE, EXPIRED_AT_ONCE = timedelta(minutes=10), 500
 
 
 # -- taking ----------------------------------------------------------------------------------------------------------
@@ -135,6 +137,24 @@ def retake(*, now: datetime) -> Counter[str]:
     return tally
 
 
+def expire(*, now: datetime) -> int:
+    """End what is past its deadline and nobody may or can take: its shop is stopped, its gateway gone, it was set aside."""
+    waiting = {MessageState.SCHEDULED, *SET_ASIDE}
+    overdue = Message.objects.filter(not_after__lt=now - OVERDUE, state__in=waiting).order_by("not_after", "pk")
+    taken = claim(overdue, limit=EXPIRED_AT_ONCE, stamp="fence", fence=F("fence") + 1)
+    ids = [message.pk for message in taken]
+    late = Message.objects.filter(pk__in=ids, state__in=waiting)
+    with transaction.atomic():
+        for message in late.select_related("run__flow"):
+            in_doubt = message.is_in_doubt
+            state = MessageState.UNKNOWN if in_doubt else MessageState.EXPIRED
+            reason = Reason.OUTCOME_UNKNOWN if in_doubt else Reason.DEADLINE_PASSED
+            Message.objects.filter(pk=message.pk, state__in=waiting).update(state=state, reason=reason)
+            decisions.about_message(message, reason, now=now, facts={"state": state.value})
+            _announce(message, state, reason)
+    return len(ids)
+
+
 # -- refusing --------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +250,12 @@ def begin(
         "text": composed.text,
         "language": composed.language,
     }
-    MessageBody.objects.update_or_create(message=message, defaults=body)
+    MessageBody.objects.bulk_create(
+        [MessageBody(message=message, **body)],
+        update_conflicts=True,
+        unique_fields=["message"],
+        update_fields=list(body),
+    )
     message.state, message.sent_at, message.segments = MessageState.ATTEMPTING, now, composed.segments
     message.gateway, message.key_until = gateway, message.key_until or key_until
     message.attempts_made += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import choices
@@ -29,7 +30,7 @@ class Installation(models.Model):
 
     class Meta:
         verbose_name = _("installation")
-        verbose_name_plural = _("installations")
+        verbose_name_plural = _("stop button")
 
     def __str__(self) -> str:
-        return str(self.uuid)
+        return gettext("This installation")

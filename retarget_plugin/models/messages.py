@@ -82,6 +82,11 @@ class Message(models.Model):
                 fields=["shop", "channel", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"
             ),
             models.Index(
+                fields=["not_after"],
+                condition=Q(state__in=["scheduled", "parked", "quarantined"]),
+                name="retarget_message_deadline",
+            ),
+            models.Index(
                 fields=["leased_until"],
                 condition=Q(state__in=["claimed", "attempting"]),
                 name="retarget_message_leased",

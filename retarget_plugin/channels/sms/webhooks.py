@@ -60,5 +60,6 @@ def check_path_secret(request: WebhookRequest, alias: str) -> None:
     entry = conf.settings.WEBHOOK_SECRETS.get(alias) or ()
     secrets = [entry] if isinstance(entry, str) else [secret for secret in entry if secret]
     given = urlsplit(request.url).path.rstrip("/").rpartition("/")[2]
-    if not any([hmac.compare_digest(given.encode(), str(secret).encode()) for secret in secrets]):
+    matches = [hmac.compare_digest(given.encode(), str(secret).encode()) for secret in secrets]
+    if not any(matches):
         raise SignatureError("The secret in the path is missing or wrong.", gateway=alias)
