@@ -58,8 +58,11 @@ def dispatch(*, now: datetime, way: str = "", should_stop: Callable[[], bool] = 
 
 
 def recover(*, now: datetime) -> Counter[str]:
-    """Take over what dead workers held, and end what nobody can send in time any more. What was only claimed is due again; what was being handed over may have arrived,
-    so it is repeated under a key that its provider still recognises, and `unknown` otherwise."""
+    """Take over what dead workers held, and end what nobody can send in time any more.
+
+    What was only claimed is due again; what was being handed over may have arrived, so it is repeated under a key that
+    its provider still recognises, and `unknown` otherwise.
+    """
     tally = ledger.retake(now=now)
     tally["expired"] = ledger.expire(now=now)
     lost = Message.objects.filter(leased_until__lt=now, state=MessageState.ATTEMPTING)

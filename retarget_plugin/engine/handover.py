@@ -121,20 +121,22 @@ class Turn:
 
     def _prepare(self, messages: list[Message]) -> list[_Ready]:
         """Read and write each message; what cannot be written is held or set aside."""
-        now, ready = self._watch.now, []
-        found = subjects.read(messages, now=now)
-        for message in messages:
-            subject = found[message.pk]
-            if isinstance(subject, Held):
-                self._hold([(message, subject)])
-                continue
-            composed = self._compose(message, subject)
-            if composed is None:
-                continue
-            if message.strikes:
-                ledger.clear(message)
+        found = subjects.read(messages, now=self._watch.now)
+        refused: list[tuple[Message, Held]] = []
+        ready = []
+        # The short links of them all are one commit.
+        with transaction.atomic():
+            for message in messages:
+                subject = found[message.pk]
+                if isinstance(subject, Held):
+                    refused.append((message, subject))
+                elif composed := self._compose(message, subject):
+                    ready.append(_Ready(message, composed, subject))
+            self._hold(refused)
+        for item in ready:
+            if item.message.strikes:
+                ledger.clear(item.message)
             failpoints.reach("after_render")
-            ready.append(_Ready(message, composed, subject))
         return ready
 
     def _compose(self, message: Message, subject: CartSnapshot | None) -> composing.Composed | None:

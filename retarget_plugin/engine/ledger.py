@@ -91,7 +91,8 @@ def take(
     due = due.filter(gateway__in=gateways).order_by("due_at", "pk")
     if after is not None:
         due = due.filter(due_at__gt=after)
-    return _claim(due.filter(strikes=0), limit=limit, now=now) or _claim(due.filter(strikes__gt=0), limit=1, now=now)
+    suspects = due.filter(strikes__gt=0).order_by("strikes", "due_at", "pk")
+    return _claim(due.filter(strikes=0), limit=limit, now=now) or _claim(suspects, limit=1, now=now)
 
 
 def _claim(due: Any, *, limit: int, now: datetime) -> list[Message]:
@@ -270,7 +271,9 @@ def _used_up(message: Message, composed: composing.Composed, *, now: datetime) -
         until = free if free <= message.not_after else None
         return Held(Reason.FREQUENCY_CAP, until, facts={"free_at": free.isoformat()})
     if message.channel == Channel.SMS and not limits.spend(message.shop, composed.segments or 1, now=now):
-        return Held(Reason.BUDGET, limits.next_month(now), facts={"segments": message.shop.sms_segments_per_month})
+        renewed = limits.next_month(now)
+        until = renewed if renewed <= message.not_after else None
+        return Held(Reason.BUDGET, until, facts={"segments": message.shop.sms_segments_per_month})
     return None
 
 

@@ -20,9 +20,9 @@ def reserve(name: str, *, rate: float, count: int, ahead: timedelta, now: dateti
     with transaction.atomic():
         row = _locked(name, now=now)
         first = max(row.free_at, now)
-        fitting = min(count, int((now + ahead - first) / spacing) + 1)
-        if fitting <= 0:
+        if first > now + ahead:
             return []
+        fitting = min(count, int((now + ahead - first) / spacing) + 1)
         Throttle.objects.filter(pk=row.pk).update(free_at=first + fitting * spacing)
     return [first + number * spacing for number in range(fitting)]
 
