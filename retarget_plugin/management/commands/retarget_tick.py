@@ -9,9 +9,11 @@ from json import dumps
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.autoreload import get_child_arguments
 
 from retarget_plugin import conf
 from retarget_plugin.engine import carts, installation, runner, tick
+from retarget_plugin.management.crew import Crew
 from retarget_plugin.models.clock import database_now
 
 IDLE_ROUNDS = 1000
@@ -24,12 +26,24 @@ class Command(BaseCommand):
         parser.add_argument(
             "--loop", type=float, metavar="SECONDS", help="Go on for ever, with this pause between rounds."
         )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            metavar="N",
+            help="With --loop: so many processes, each started again when it ends before its time.",
+        )
         parser.add_argument("--until-idle", action="store_true", help="Go on until a round finds nothing to do.")
         parser.add_argument("--json", action="store_true", help="Print what was done as one JSON object.")
 
-    def handle(self, *args: Any, loop: float | None, until_idle: bool, json: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, loop: float | None, workers: int | None, until_idle: bool, json: bool, **options: Any
+    ) -> None:
         if loop is not None and loop <= 0:
             raise CommandError("--loop needs a number of seconds above 0.")
+        if workers is not None:
+            if workers < 1 or loop is None:
+                raise CommandError("--workers needs a number above 0, and --loop.")
+            return Crew(_without(get_child_arguments(), "--workers"), size=workers, say=self.stderr.write).run()
         total: Counter[str] = Counter()
         if loop is None:
             for _round in range(IDLE_ROUNDS if until_idle else 1):
@@ -57,8 +71,8 @@ class Command(BaseCommand):
         longest = 2.0 * conf.settings.LEASE_SECONDS
 
         def heartbeat() -> None:
-            # A message that hangs in the shop's or a template's code would hold its thread for ever. Whoever watches this
-            # process starts it again, and the message is set aside when it does so once more.
+            # A message that hangs in the shop's or a template's code would hold its thread for ever. The process ends;
+            # whoever keeps it (--workers, systemd) starts it again, and a message that does so again is set aside.
             if worker.is_alive(within=longest):
                 faulthandler.dump_traceback_later(longest, exit=True)
 
@@ -71,3 +85,12 @@ class Command(BaseCommand):
         else:
             said = ", ".join(f"{name} {count}" for name, count in sorted(done.items()))
             self.stdout.write(said or "Nothing was due.")
+
+
+def _without(command: list[str], option: str) -> list[str]:
+    """`command` less `option` and its value, in either spelling."""
+    return [
+        word
+        for before, word in zip(["", *command], command, strict=False)
+        if option not in (word, before) and not word.startswith(f"{option}=")
+    ]
