@@ -52,6 +52,22 @@ BUTTONS = (
         is_offered=lambda message: message.state in WAITING,
         is_grave=True,
     ),
+    Button(
+        slug="sent",
+        label=gettext_lazy("It was sent"),
+        question=gettext_lazy("You have looked it up: the provider has sent this message."),
+        done=gettext_lazy("The message counts as sent."),
+        act="mark_sent",
+        is_offered=lambda message: message.state == MessageState.UNKNOWN,
+    ),
+    Button(
+        slug="unsent",
+        label=gettext_lazy("It was not sent"),
+        question=gettext_lazy("You have looked it up: the provider never sent this message. It is not sent again."),
+        done=gettext_lazy("The message counts as not sent."),
+        act="mark_unsent",
+        is_offered=lambda message: message.state == MessageState.UNKNOWN,
+    ),
 )
 
 
@@ -94,12 +110,19 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
         when = ("created_at", "due_at", "not_after", "sent_at", "delivered_at", "opened_at", "clicked_at")
         after = ("bounced_at", "complained_at", "unsubscribed_at")
         provider = ("gateway", "gateway_id", "attempts_made", "segments", "cost", "cost_currency", "key")
+        doubts = ("may_be_double", "strikes", "key_until")
         is_unknown = obj is not None and obj.state == MessageState.UNKNOWN
         happened = [name for name in after if obj is None or getattr(obj, name)]
         return (
             (None, {"fields": what}),
             (_("When"), {"fields": [*when, *happened]}),
-            (_("At the provider"), {"classes": () if is_unknown else ("collapse",), "fields": provider}),
+            (
+                _("At the provider"),
+                {
+                    "classes": () if is_unknown else ("collapse",),
+                    "fields": [*provider, *(name for name in doubts if obj is not None and getattr(obj, name))],
+                },
+            ),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -154,6 +177,16 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
     def cancel(self, message: Message, request: HttpRequest, *, now: datetime) -> None:
         if not delivery.cancel(message, by=f"staff #{request.user.pk}", now=now):
             raise Refusal("too_late", _("It was too late: the message had left or had ended already."))
+
+    def mark_sent(self, message: Message, request: HttpRequest, *, now: datetime) -> None:
+        self._resolve(message, request, was_sent=True, now=now)
+
+    def mark_unsent(self, message: Message, request: HttpRequest, *, now: datetime) -> None:
+        self._resolve(message, request, was_sent=False, now=now)
+
+    def _resolve(self, message: Message, request: HttpRequest, *, was_sent: bool, now: datetime) -> None:
+        if not delivery.resolve(message, was_sent=was_sent, by=f"staff #{request.user.pk}", now=now):
+            raise Refusal("too_late", _("The outcome is known by now."))
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,12 @@ def release(message: Message, *, now: datetime) -> bool:
     return ledger.release(message, now=now)
 
 
+def resolve(message: Message, *, was_sent: bool, by: str, now: datetime) -> bool:
+    """Staff has looked up what became of a message whose outcome is unknown. False when it is known by now."""
+    state = MessageState.ACCEPTED if was_sent else MessageState.REJECTED
+    return ledger.resolve(message, state, now=now, facts={"by": by})
+
+
 def cancel_for(run: FlowRun, reason: Reason) -> int:
     """Cancel what a run that ends still has waiting."""
     return ledger.cancel(Message.objects.filter(run=run), reason)

@@ -140,7 +140,25 @@ def test_a_waiting_message_is_cancelled(owner, run, admin_user, state):
     assert shown_messages(response) == ["The message is cancelled."]
 
 
-@pytest.mark.parametrize("button", ["release", "cancel"])
+@pytest.mark.parametrize(
+    ("button", "state", "shown"),
+    [
+        ("sent", "accepted", "The message counts as sent."),
+        ("unsent", "rejected", "The message counts as not sent."),
+    ],
+)
+def test_staff_settles_an_unknown_outcome_that_was_looked_up(owner, run, admin_user, button, state, shown):
+    message = rows.message(run, step="reminder", state="unknown", reason="outcome_unknown")
+
+    response = owner.post(page(f"message_{button}", message.pk), follow=True)
+
+    message.refresh_from_db()
+    assert message.state == state
+    assert Decision.objects.get().facts == {"by": f"staff #{admin_user.pk}"}
+    assert shown_messages(response) == [shown]
+
+
+@pytest.mark.parametrize("button", ["release", "cancel", "sent", "unsent"])
 def test_what_has_left_cannot_be_called_back(owner, run, button):
     message = rows.message(run, step="reminder", state="accepted")
 
@@ -148,7 +166,8 @@ def test_what_has_left_cannot_be_called_back(owner, run, button):
 
     message.refresh_from_db()
     assert message.state == "accepted"
-    assert [text for text in shown_messages(response) if "too late" in text or "not parked any more" in text] != []
+    refusals = ("too late", "not parked any more", "known by now")
+    assert [text for text in shown_messages(response) if any(words in text for words in refusals)] != []
     assert not LogEntry.objects.filter(action_flag=2).exists()
 
 
@@ -158,7 +177,7 @@ def test_what_has_left_cannot_be_called_back(owner, run, button):
         ("parked", ["release", "cancel"]),
         ("scheduled", ["cancel"]),
         ("accepted", []),
-        ("unknown", []),
+        ("unknown", ["sent", "unsent"]),
         ("attempting", []),
     ],
 )
