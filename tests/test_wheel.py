@@ -113,7 +113,7 @@ def files(folder: Path, patterns: Iterable[str]) -> set[str]:
 
 def test_wheel_holds_the_whole_package_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    shipped = files(PACKAGE, ["*.py", "py.typed", "*.mo", "*.po"])
+    shipped = files(PACKAGE, ["*.py", "py.typed", "*.mo", "*.po", "*.toml"])
     shipped |= files(PACKAGE / "templates", ["*"]) | files(PACKAGE / "static", ["*"])
 
     assert {"retarget_plugin/py.typed", "retarget_plugin/migrations/0001_initial.py"} <= names

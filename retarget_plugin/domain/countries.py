@@ -61,31 +61,30 @@ def parse(code: str, data: Mapping[str, Any], *, strictest: Mapping[str, Any], f
     _refuse_unknown(data, set(Channel), file, problems)
     rules: dict[Channel, tuple[Rule, ...]] = {}
     for channel in Channel:
-        table = _table(data.get(channel), strictest.get(channel), f"{file}: {channel}", problems)
+        table = _table(data.get(channel), strictest.get(channel), f"{file}: {channel}", problems) or {}
         _refuse_unknown(table, set(_READERS), f"{file}: {channel}", problems)
         fallback = strictest.get(channel, {})
         found = []
         for name in _READERS:
             where = f"{file}: {channel}.{name}"
-            found.append(
-                _rule(code, name, _table(table.get(name), fallback.get(name), where, problems), where, problems)
-            )
+            raw = _table(table.get(name), fallback.get(name), where, problems)
+            found.append(_rule(code, name, raw, where, problems))
         rules[channel] = tuple(rule for rule in found if rule)
     if problems:
         raise CountryError(problems)
     return Country(code, rules)
 
 
-def _table(raw: Any, strictest: Any, where: str, problems: list[str]) -> Mapping[str, Any]:
+def _table(raw: Any, strictest: Any, where: str, problems: list[str]) -> Mapping[str, Any] | None:
     chosen = strictest if raw == STRICTEST else raw
-    if isinstance(chosen, Mapping):
+    if isinstance(chosen, Mapping) and chosen:
         return chosen
     problems.append(f'{where} must be a table, or "{STRICTEST}".')
-    return {}
+    return None
 
 
-def _rule(code: str, name: str, raw: Mapping[str, Any], where: str, problems: list[str]) -> Rule | None:
-    if not raw:
+def _rule(code: str, name: str, raw: Mapping[str, Any] | None, where: str, problems: list[str]) -> Rule | None:
+    if raw is None:
         return None
     before = len(problems)
     source, status, read_on = raw.get("source"), raw.get("status"), raw.get("read_on")

@@ -149,8 +149,12 @@ def _conditions(terms: _Terms) -> Iterator[_Condition]:
                 window = Window(weekdays=window.weekdays | SUNDAY)
             if not window.is_always:
                 yield _Condition(window, rule.name, rule.source)
-    if not terms.own.is_always:
-        yield _Condition(terms.own, "shop", "")
+    # Apart, since a forbidden day is one of the calendar, whenever hours that run over midnight began.
+    own_hours = Window(start=terms.own.start, end=terms.own.end)
+    own_days = Window(weekdays=terms.own.weekdays, holidays_of=terms.own.holidays_of)
+    for window in (own_hours, own_days):
+        if not window.is_always:
+            yield _Condition(window, "shop", "")
 
 
 def _facts(terms: _Terms, now: datetime, at: datetime | None) -> dict[str, Any]:

@@ -183,8 +183,8 @@ def test_a_failure_after_an_earlier_message_is_judged_by_itself(channel, server)
     assert len(server.messages) == 1
 
 
-def test_threads_have_their_own_connections(channel, server):
-    outcomes = []
+def test_threads_have_their_own_connections(settings, server):
+    channel, outcomes = over_smtp(settings, server, timeout=10), []
 
     def work(number):
         with channel:

@@ -90,6 +90,13 @@ def test_the_shops_hours_only_narrow_the_countrys():
     assert opens("2026-11-24 11:00", shop=narrow, phone=FRENCH) == utc("2026-11-25 09:00")
 
 
+def test_hours_over_midnight_keep_out_of_a_forbidden_day_and_are_free_the_morning_after():
+    shop = Shop(sms_from=time(18), sms_until=time(10))
+
+    assert opens("2026-11-21 19:00", shop=shop, phone=FRENCH) == utc("2026-11-23 07:00")
+    assert opens("2026-11-23 09:00", shop=shop, phone=FRENCH) == utc("2026-11-23 17:00")
+
+
 def test_the_owner_may_lift_sundays_and_holidays_for_texts():
     on_sundays, on_holidays = Shop(sms_on_sundays=True), Shop(sms_on_holidays=True)
 

@@ -6,7 +6,8 @@ copies are what the plugin itself would have written, also after a model has cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,6 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 OURS, SHOPS = "retarget_plugin_", "shop_"
 PERSON = ("contact", "consentrecord", "consent", "basket", "line", "cart", "flowrun", "message")
-HISTORY = ("decision",)
 
 
 def fill(
@@ -33,9 +33,7 @@ def fill(
     The first `ineligible` of them have withdrawn their consent and are due before all others. `changed` are SQL values
     for columns of the messages, in which n counts from 1.
     """
-    with psycopg.connect(url) as connection:
-        # Foreign keys are not looked up: they are right by the way they are counted here.
-        connection.execute("SET session_replication_role = replica")
+    with writing(url) as connection:
         first = {name: _last(connection, name) for name in PERSON}
 
         def own(name: str) -> str:
@@ -78,6 +76,14 @@ def fill(
     analyze(url)
 
 
+@contextmanager
+def writing(url: str) -> Iterator[Any]:
+    """A connection whose work is committed at the end. Foreign keys are not looked up: they are right as they are counted."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        yield connection
+
+
 def copy(connection: Any, name: str, times: int, changes: Mapping[str, str]) -> None:
     """`times` copies of the first row of a table with ids that go on; `changes` are SQL over t, the row, and n from 1."""
     table = _table(name)
@@ -91,7 +97,9 @@ def copy(connection: Any, name: str, times: int, changes: Mapping[str, str]) -> 
     values["id"] = SQL("{} + n").format(Literal(_last(connection, name)))
     values |= {column: SQL(value) for column, value in changes.items()}
     connection.execute(
-        SQL("INSERT INTO {} ({}) SELECT {} FROM (SELECT * FROM {} ORDER BY id LIMIT 1) t, generate_series(1, {}) n").format(
+        SQL(
+            "INSERT INTO {} ({}) SELECT {} FROM (SELECT * FROM {} ORDER BY id LIMIT 1) t, generate_series(1, {}) n"
+        ).format(
             Identifier(table),
             SQL(", ").join(map(Identifier, values)),
             SQL(", ").join(values.values()),
@@ -109,10 +117,9 @@ def second_shop(url: str) -> int:
         copy(connection, "shop", 1, {"scope": "'second'", "name": "'Second shop'"})
         flow, version = _last(connection, "flow"), _last(connection, "flowversion")
         source = connection.execute("SELECT flow_id FROM retarget_plugin_flowrun ORDER BY id LIMIT 1").fetchone()
-        columns = "slug, name, trigger, stage, state"
         connection.execute(
-            f"INSERT INTO retarget_plugin_flow (id, shop_id, {columns}) SELECT %s, %s, {columns} "
-            "FROM retarget_plugin_flow WHERE id = %s",
+            "INSERT INTO retarget_plugin_flow (id, shop_id, slug, name, trigger, stage, state) "
+            "SELECT %s, %s, slug, name, trigger, stage, state FROM retarget_plugin_flow WHERE id = %s",
             [flow + 1, shop, source[0]],
         )
         connection.execute(
@@ -121,9 +128,7 @@ def second_shop(url: str) -> int:
             "JOIN retarget_plugin_flow f ON f.version_id = v.id WHERE f.id = %s",
             [version + 1, flow + 1, source[0]],
         )
-        connection.execute(
-            "UPDATE retarget_plugin_flow SET version_id = %s WHERE id = %s", [version + 1, flow + 1]
-        )
+        connection.execute("UPDATE retarget_plugin_flow SET version_id = %s WHERE id = %s", [version + 1, flow + 1])
         for name in ("flow", "flowversion"):
             connection.execute(_carry_on(_table(name)))
     return shop
@@ -132,8 +137,7 @@ def second_shop(url: str) -> int:
 def analyze(url: str) -> None:
     """What the planner must know before it is asked, and what autovacuum would do in time."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for name in PERSON:
-            connection.execute(SQL("VACUUM (ANALYZE) {}").format(Identifier(_table(name))))
+        connection.execute("VACUUM (ANALYZE)")
 
 
 def _flow_of(connection: Any, shop: int) -> dict[str, str]:

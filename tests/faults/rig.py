@@ -34,7 +34,7 @@ from .stops import VARIABLE
 Kind = Literal["postgres", "sqlite", "sqlite-default"]
 
 FINAL = {"accepted", "rejected", "cancelled", "expired", "unknown", "parked", "quarantined"}
-LOOP = ("retarget_tick", "--loop", "0.1", "--json")
+LOOP = ("retarget_tick", "--loop", "0.2", "--json")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 
 from .rig import Rig
 
@@ -21,12 +20,6 @@ def wait_for(rig: Rig, *, number: int, seconds: float = 120) -> float:
             raise AssertionError(f"{count(rig)} of {number} sent after {seconds} s:\n{rig.output()[-4000:]}")
         time.sleep(0.02)
     return time.monotonic() - began
-
-
-def longest_silence(rig: Rig) -> float:
-    """Seconds between two sends at the most."""
-    instants = sorted(line["at"] for channel in ("email", "sms") for line in rig.journal(channel))
-    return max(later - earlier for earlier, later in pairwise(instants))
 
 
 def calls(rig: Rig) -> int:

@@ -37,8 +37,8 @@ GATEWAY = {
 RETARGET = {
     **RETARGET,
     "FAILPOINTS": "tests.faults.stops.reached",
-    "LEASE_SECONDS": 3,
-    "BATCH_SIZE": 10,
+    "LEASE_SECONDS": 5,
+    "BATCH_SIZE": 5,
     **_given,
     # A given gateway is the plain one but for what it says.
     "SMS": {"default": GATEWAY} | {alias: {**GATEWAY, **entry} for alias, entry in _given.get("SMS", {}).items()},

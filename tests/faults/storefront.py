@@ -61,7 +61,7 @@ class Storefront:
 
 
 class Shoppers:
-    """While the context lasts, `rate` people a second each fill a cart and give their address; every third one buys.
+    """While the context lasts, `rate` people a second each fill a cart and give their address; every fourth one buys.
 
     `requests` is what they did, in order of its end.
     """
@@ -108,7 +108,7 @@ class Shoppers:
         with requests.Session() as browser:
             while not self._leaving.is_set():
                 visits += 1
-                self._visit(browser, has_money=visits % 3 == 0)
+                self._visit(browser, has_money=visits % 4 == 0)
                 # Who was kept waiting does not hurry afterwards.
                 begin = max(begin + self._pause, time.monotonic() - self._pause)
                 self._leaving.wait(max(0.0, begin - time.monotonic()))

@@ -1,8 +1,4 @@
-"""A message is on its way when something changes that forbids it: the final gate sees it, and nothing leaves.
-
-A real dispatch stops at a named place, another process makes the change on its own connection and commits it, and the
-dispatch goes on. What two gateways got to see is the figure.
-"""
+"""A message is on its way when something changes that forbids it: the final gate sees it, and nothing leaves."""
 
 from __future__ import annotations
 
@@ -47,10 +43,11 @@ from tests.promises import length
 
 from .changes import OPEN, Meanwhile, settings_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.promise, pytest.mark.timeout(0)]
+pytestmark = [pytest.mark.slow, pytest.mark.promise, pytest.mark.timeout(length(240, 0))]
 
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)  # a Tuesday afternoon in Paris
 STEPS = {"email": "reminder", "sms": "sms"}
+# Here a dispatch stops; the other process makes its change and commits it; the dispatch goes on.
 STOPS = ("after_claim", "after_render", "before_gate")
 PEOPLE = 9
 
@@ -440,8 +437,8 @@ class Stalled:
 class Stallers:
     """Workers that stall after the gate or after an attempt's commit, while everybody they hold says no."""
 
-    def __init__(self, trials, seed):
-        self._trials, self._chance = trials, seed
+    def __init__(self, trials, chance):
+        self._trials, self._chance = trials, chance
         self._claiming = threading.Lock()
         self._here = threading.local()
 

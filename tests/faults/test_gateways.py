@@ -18,6 +18,13 @@ from tests.fakes.smtp import Mode, SmtpServer
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.web import Fault, Reply, refusing_port
 
+pytestmark = [
+    pytest.mark.promise,
+    pytest.mark.delivery,
+    # The server is on loopback.
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
+]
+
 PLAIN = {
     "BACKEND": "retarget_plugin.channels.sms.http.HttpGateway",
     "OPTIONS": {
@@ -297,9 +304,6 @@ def follow(ways, message, way, trouble, *, clock):
     return came_of_it
 
 
-@pytest.mark.promise
-@pytest.mark.delivery
-@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 def test_every_answer_and_silence_leads_where_it_belongs(ways, clock, promise):
     people = People(len(TABLE), clock)
 
@@ -332,8 +336,6 @@ def die(stop):
 KEY_LIFE = timedelta(minutes=15)
 
 
-@pytest.mark.promise
-@pytest.mark.delivery
 @pytest.mark.parametrize("trouble", ["the answer was lost", "the worker died"])
 def test_a_key_is_used_again_within_its_life_and_never_after(ways, clock, promise, trouble):
     stalls = [timedelta(minutes=minutes) for minutes in (3, 8, 12, 14, 16, 20, 60)]

@@ -14,7 +14,7 @@ from . import paper
 from .mayhem import LANES, Supply, discharge, kill_at_random, roll
 from .rig import Rig
 
-LEASE = 3
+LEASE = 5
 GATEWAY_SECONDS = 5
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]

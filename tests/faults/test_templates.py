@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
@@ -10,18 +9,16 @@ import re
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 
 import pytest
-from django.conf import settings as django_settings
 
-from retarget_plugin import hosts
-from retarget_plugin.domain.vocabulary import RunState
 from retarget_plugin.engine import delivery, flows
 from retarget_plugin.exceptions import TemplateError
-from retarget_plugin.models import Cart, FlowRun, FlowVersion, Message, MessageBody, Shop
-from retarget_plugin.testing import Clock, build_cart, build_contact, build_item, build_shop
+from retarget_plugin.models import FlowVersion, Message, MessageBody, Shop
+from retarget_plugin.testing import build_item
 from tests.promises import length
+
+from .mailing import Mailing
 
 pytestmark = [pytest.mark.promise, pytest.mark.timeout(600)]
 
@@ -29,7 +26,7 @@ SEED = int(os.environ.get("RETARGET_TEST_SEED") or random.randrange(2**32))
 
 # -- S8 ----------------------------------------------------------------------------------------------------------------
 
-HOSTILE = length(30, 600)
+HOSTILE = length(20, 600)
 
 
 def test_hostile_messages_cost_little_at_save_in_preview_and_when_sent(make_rig, promise):
@@ -59,58 +56,12 @@ def test_hostile_messages_cost_little_at_save_in_preview_and_when_sent(make_rig,
     )
 
 
-# -- S7 and S9: one shop, one host in memory ---------------------------------------------------------------------------
-
-
-class Mailing:
-    """A shop whose people each have one message due. `received`: recipient -> the mails that reached them."""
-
-    def __init__(self, host, mailoutbox):
-        self.host, self.mailoutbox, self.clock, self.numbers = host, mailoutbox, Clock(), count(1)
-        self.shop = build_shop(catch_up_per_minute=1_000_000)
-        self.flows = {flow.slug: flow for flow in flows.install(self.shop, now=self.clock.now)}
-        for flow in self.flows.values():
-            flows.turn_on(flow, now=self.clock.now)
-
-    def queue(self, slug, step, *, items=None, deadline=timedelta(hours=12), **identity):
-        """A message for `step` of the flow `slug`, due now, to a new contact with a cart of `items`."""
-        flow, now, number = self.flows[slug], self.clock.now, next(self.numbers)
-        who = {"email": f"person{number}@example.com", "phone": f"+336123{number:05}", **identity}
-        contact = build_contact(self.shop, now=now, channels=("email", "sms"), **who)
-        reference = f"cart{number}"
-        self.host.carts[reference] = build_cart(reference, items=[build_item()] if items is None else items)
-        cart = Cart.objects.create(
-            shop=self.shop, reference=reference, state="abandoned", contact=contact, touched_at=now, created_at=now
-        )
-        run = FlowRun.objects.create(
-            shop=self.shop,
-            flow=flow,
-            version=flow.version,
-            contact=contact,
-            cart=cart,
-            subject=cart.subject,
-            state=RunState.FINISHED,
-            anchored_at=now,
-            entered_at=now,
-        )
-        sent = next(one["send"] for one in flow.version.definition["steps"] if one["key"] == step)
-        return delivery.queue(run, step=step, channel=sent["channel"], due_at=now, not_after=now + deadline, now=now)
-
-    def send(self):
-        while delivery.dispatch(now=self.clock.now):
-            pass
-
-    @property
-    def received(self):
-        return Counter(mail.to[0] for mail in self.mailoutbox)
+# -- S7 and S9 ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def mailing(db, settings, mailoutbox):
-    changed = copy.deepcopy(django_settings.RETARGET)
-    changed["HOSTS"] = {"default": {"BACKEND": "retarget_plugin.testing.FakeHost"}}
-    settings.RETARGET = changed
-    return Mailing(hosts.get_host("default"), mailoutbox)
+    return Mailing(settings, mailoutbox)
 
 
 EACH = length(4, 100)
@@ -183,7 +134,7 @@ def test_a_template_error_parks_only_whom_it_meets_and_mended_it_goes_out_once(m
     )
 
 
-CASES = length(80, 3000)
+CASES = length(40, 3000)
 SHOP_HOLES = {
     "logo_url": "",
     "support_phone": "",

@@ -180,7 +180,7 @@ class Allowance:
                 # All day, or from the evening on.
                 begins = 0 if start == end else start
                 today[begins:] = b"\1" * (DAY - begins)
-            if start > end and may[number - 1] and may[number]:
+            if start > end and may[number]:
                 today[:end] = b"\1" * end
             today[:opens], today[closes:] = bytes(opens), bytes(DAY - closes)
             minutes += today
