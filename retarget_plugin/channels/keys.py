@@ -41,4 +41,5 @@ def outcome_of_repeat(provider: str, response: Any) -> Outcome | None:
         return None
     if code not in _REPEATED:
         return None
-    return Outcome(kind=OutcomeKind.UNKNOWN, code=code, detail="The provider knows this message's key already.")
+    detail = "The provider knows this message's key already."
+    return Outcome(kind=OutcomeKind.UNKNOWN, code=code, detail=detail, knows_key=True)

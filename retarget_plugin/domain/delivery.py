@@ -100,7 +100,7 @@ def after_outcome(
     is_last = attempts_made >= most_attempts
     if outcome.kind is OutcomeKind.UNKNOWN:
         has_key = key_until is not None and again < key_until
-        if (has_key or retries_unknown) and not is_last and again <= not_after:
+        if (has_key or retries_unknown) and not outcome.knows_key and not is_last and again <= not_after:
             return Consequence(_S.SCHEDULED, Reason.RETRYING, again, keeps_key=has_key)
         return Consequence(_S.UNKNOWN, Reason.OUTCOME_UNKNOWN, due_at)
     if not outcome.is_retryable or is_last:

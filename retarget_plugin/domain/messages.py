@@ -47,7 +47,8 @@ class OutgoingSms:
 class Outcome:
     """How one attempt ended. `retry_after` in seconds; `cost` in `cost_currency` major units; `code` is the provider's own.
 
-    `unknown` means the request may have been acted upon: nothing may be sent again on the strength of it.
+    `unknown` means the request may have been acted upon: nothing may be sent again on the strength of it. `knows_key`: the
+    provider has seen this key and does not say what became of it, so that asking once more under it brings nothing.
     """
 
     kind: OutcomeKind
@@ -58,6 +59,7 @@ class Outcome:
     segments: int | None = None
     cost: Decimal | None = None
     cost_currency: str = ""
+    knows_key: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -66,6 +68,8 @@ class Outcome:
     @property
     def is_about_gateway(self) -> bool:
         """True when the trouble is the provider's or the way to it, not this one recipient's (SMTP: 450, 451, 452)."""
+        if self.knows_key:
+            return False
         if self.kind is OutcomeKind.TRANSIENT:
             return self.code not in ("450", "451", "452")
         return self.kind in (

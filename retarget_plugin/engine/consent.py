@@ -14,6 +14,15 @@ from retarget_plugin import signals
 from retarget_plugin.domain.vocabulary import Channel, ConsentState, Purpose, SuppressionReason
 from retarget_plugin.models import Consent, ConsentRecord, Contact, Message, Shop, Suppression
 
+#: Weakest first: a person's own new yes lifts only the weakest.
+_STRENGTH = [
+    SuppressionReason.UNSUBSCRIBED,
+    SuppressionReason.BOUNCED,
+    SuppressionReason.STOPPED,
+    SuppressionReason.COMPLAINED,
+    SuppressionReason.ERASED,
+]
+
 
 def grant(
     contact: Contact,
@@ -56,10 +65,14 @@ def withdraw(
 
 
 def suppress(shop: Shop, *, channel: str, address: str, reason: str, now: datetime) -> None:
-    """Never use `address` on `channel` for `shop` again. The first reason is kept."""
-    Suppression.objects.get_or_create(
-        shop=shop, channel=channel, key=suppression_keys(address)[0], defaults={"reason": reason, "at": now}
-    )
+    """Never use `address` on `channel` for `shop` again. Of several reasons the strongest stands, whichever came first."""
+    if not address:
+        return
+    keys = suppression_keys(address)
+    Suppression.objects.get_or_create(shop=shop, channel=channel, key=keys[0], defaults={"reason": reason, "at": now})
+    weaker = _STRENGTH[: _STRENGTH.index(SuppressionReason(reason))]
+    rows = Suppression.objects.filter(shop=shop, channel=channel, key__in=keys)
+    rows.filter(reason__in=weaker).update(reason=reason)
 
 
 def is_suppressed(shop: Shop, *, channel: str, address: str) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
@@ -25,11 +26,11 @@ from . import composing, gates, gateways, installation, ledger, limits, orders, 
 logger = logging.getLogger("retarget_plugin.delivery")
 
 #: Seconds for which the final gate's answer may be relied upon before the attempt is written, and before it is sent.
-FRESH, STILL_FRESH = 0.2, 0.25
+FRESH, STILL_FRESH, LONGEST_PATIENCE = 0.2, 0.25, 2.0
 #: Seconds one shop may take while others may be waiting.
 TURN_SECONDS = 10.0
 #: How far ahead a worker books its place at a way with a rate, and how late it may come to it.
-AHEAD, TOO_LATE = timedelta(seconds=1), timedelta(milliseconds=100)
+AHEAD, TOO_LATE = timedelta(milliseconds=80), timedelta(milliseconds=80)
 FIRST_PACE, LARGEST_PACE = 10, 100
 
 Settle = Callable[..., str]
@@ -44,14 +45,16 @@ class _Ready:
     subject: CartSnapshot | None
     consent_record_id: int | None = None
     asked_at: float = 0.0
-    slot: datetime | None = None
 
 
 class Turn:
     """One claim of one way out, handed over one by one. The outcome of each is committed with the attempt of the next.
 
     `attempted`: ids of messages whose attempt was written down. `is_closed`: the way is to be left alone from now on.
+    `patience`: seconds that may lie between the gate and the first byte.
     """
+
+    patience: ClassVar[float] = STILL_FRESH
 
     def __init__(self, way: gateways.Way, watch: Stopwatch, *, settle: Settle, should_stop: Callable[[], bool]) -> None:
         self.attempted: set[int] = set()
@@ -166,31 +169,33 @@ class Turn:
         if isinstance(self._way.door, channels.EmailChannel):
             self._way.door.warm()
         while ready and not self._must_end:
-            booked = self._book(ready)
-            going = self._ask(booked)
+            asked, rest = ready[: self._portion], ready[self._portion :]
+            going = self._ask(asked)
             attempted = self._attempt_while_fresh(going)
             if attempted < len(going):
                 self._pace = max(1, self._pace // 2)
             else:
                 self._pace = min(LARGEST_PACE, self._pace * 2)
-            ready = going[attempted:] + ready[len(booked) :]
+            ready = going[attempted:] + rest
         return [item.message for item in ready]
 
-    def _book(self, ready: list[_Ready]) -> list[_Ready]:
-        """As many as the way's rate has room for in a moment, waiting for their turn; all of them without a rate."""
-        rate = self._way.rate
-        if not rate:
-            return ready
-        count = min(len(ready), max(1, int(rate * FRESH / 2)))
-        while not self._must_end:
-            slots = limits.reserve(self._way.name, rate=rate, count=count, ahead=AHEAD, now=self._watch.now)
-            if slots:
-                for item, slot in zip(ready, slots, strict=False):
-                    item.slot = slot
-                self._wait_for(slots[0])
-                return ready[: len(slots)]
-            self._rest(AHEAD.total_seconds() / 4)
-        return []
+    @property
+    def _portion(self) -> int:
+        """For how many the gate is asked at once: where a rate is kept, no more than can leave before its answer is old."""
+        return max(1, int(self._way.rate * FRESH / 2)) if self._way.rate else LARGEST_PACE
+
+    def _has_place(self) -> bool:
+        """Book a place at a way with a rate, and wait for it; False when none comes soon enough. Only what is about to
+        leave books one: a place that nobody uses is lost to all workers."""
+        if not self._way.rate:
+            return True
+        places = limits.reserve(self._way.name, rate=self._way.rate, count=1, ahead=AHEAD, now=self._watch.now)
+        if not places:
+            self._write_pending()
+            self._rest(AHEAD.total_seconds() / 2)
+            return False
+        self._rest((places[0] - self._watch.now).total_seconds())
+        return self._watch.now <= places[0] + TOO_LATE
 
     def _ask(self, booked: list[_Ready]) -> list[_Ready]:
         """The final gate for all of them in one pass, the shop's own word on each cart included."""
@@ -233,13 +238,21 @@ class Turn:
     def _attempt_while_fresh(self, going: list[_Ready]) -> int:
         """Attempt one after the other while the gate's answer is fresh; answers how many were."""
         for number, item in enumerate(going):
-            if item.slot is not None:
-                self._wait_for(item.slot)
-            missed = item.slot is not None and self._watch.now > item.slot + TOO_LATE
-            if missed or self._must_end or self._watch.seconds - item.asked_at > FRESH:
+            if not self._may_go(item):
                 return number
             self._attempt(item)
         return len(going)
+
+    def _may_go(self, item: _Ready) -> bool:
+        """Wait for a place, where there is a rate; False when the gate's answer has grown old meanwhile."""
+        while not self._must_end and self._age(item) <= FRESH:
+            if self._has_place():
+                return self._age(item) <= FRESH
+        return False
+
+    def _age(self, item: _Ready) -> float:
+        """Seconds since the gate was asked about it."""
+        return self._watch.seconds - item.asked_at
 
     def _attempt(self, item: _Ready) -> None:
         message, now = item.message, self._watch.now
@@ -264,10 +277,15 @@ class Turn:
             return
         self.attempted.add(message.pk)
         failpoints.reach("after_attempt_commit")
-        if self._watch.seconds - item.asked_at > STILL_FRESH:
-            # This worker was held up: what the gate said no longer counts, and nothing has left.
-            outcome = Outcome(kind=OutcomeKind.TRANSIENT, code="held_up", detail="The worker was held up.")
+        if self._age(item) > Turn.patience:
+            # This worker was held up: what the gate said no longer counts, and nothing has left. A database that always
+            # takes that long gets more time, or nothing would ever leave.
+            Turn.patience = min(2 * Turn.patience, LONGEST_PATIENCE)
+            outcome = Outcome(
+                kind=OutcomeKind.TRANSIENT, code="held_up", detail="The worker was held up.", retry_after=1.0
+            )
         else:
+            Turn.patience = max(Turn.patience / 2, STILL_FRESH)
             outcome = self._send(item)
             self.is_closed = gateways.note(self._way, outcome, now=self._watch.now, was_troubled=self._was_troubled)
             self._was_troubled = outcome.is_about_gateway
@@ -319,12 +337,6 @@ class Turn:
             except (OperationalError, InterfaceError):
                 connection.close()
                 time.sleep(0.5)
-
-    def _wait_for(self, slot: datetime) -> None:
-        seconds = (slot - self._watch.now).total_seconds()
-        if seconds > FRESH:
-            self._write_pending()
-        self._rest(seconds)
 
     @staticmethod
     def _rest(seconds: float) -> None:

@@ -21,7 +21,7 @@ from retarget_plugin.domain.vocabulary import (
     Reason,
     SuppressionReason,
 )
-from retarget_plugin.models import Attempt, Consent, Contact, Message, Suppression
+from retarget_plugin.models import Attempt, Consent, Contact, Message
 
 from . import consent, decisions, ledger
 
@@ -37,14 +37,6 @@ _COLUMNS = {
     DeliveryKind.OPENED: "opened_at",
     DeliveryKind.CLICKED: "clicked_at",
 }
-#: Weakest first. The strongest reason stands, whichever came first: a person's new yes lifts only the weakest.
-_STRENGTH = [
-    SuppressionReason.UNSUBSCRIBED,
-    SuppressionReason.BOUNCED,
-    SuppressionReason.STOPPED,
-    SuppressionReason.COMPLAINED,
-    SuppressionReason.ERASED,
-]
 
 
 def apply(events: Sequence[DeliveryEvent], *, gateway: str, now: datetime) -> Counter[str]:
@@ -175,11 +167,4 @@ def _give_up(event: DeliveryEvent, message: Message, *, now: datetime) -> None:
 
 def _suppress(contact: Contact, channel: str, reason: SuppressionReason, *, now: datetime) -> None:
     address = consent.address_of(contact, channel)
-    if not address:
-        return
     consent.suppress(contact.shop, channel=channel, address=address, reason=reason, now=now)
-    weaker = _STRENGTH[: _STRENGTH.index(reason)]
-    keys = consent.suppression_keys(address)
-    Suppression.objects.filter(shop=contact.shop, channel=channel, key__in=keys, reason__in=weaker).update(
-        reason=reason
-    )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from . import abandonment, attribution, delivery, flows, orders
+from . import abandonment, attribution, delivery, flows, orders, receipts
 
 logger = logging.getLogger("retarget_plugin.tick")
 
@@ -24,6 +24,7 @@ def once(*, now: datetime, with_messages: bool = True) -> Counter[str]:
         "carts": lambda: abandonment.sweep(now=now),
         "runs": lambda: flows.advance(now=now),
         "recovered": lambda: delivery.recover(now=now),
+        "reported": lambda: receipts.settle_reported(now=now),
     }
     if with_messages:
         stages["messages"] = lambda: delivery.dispatch(now=now)

@@ -107,7 +107,7 @@ def wait_until(predicate: Callable[[], Any], seconds: float) -> None:
 
 
 def _watch(is_enough: Callable[[], bool], supply: Supply, workers: list[Worker], *, what: str) -> None:
-    until = time.monotonic() + 420
+    until = time.monotonic() + 300
     while not is_enough():
         if time.monotonic() > until:
             raise AssertionError(f"{what} did not come about: {supply.rig.deeds}\n{supply.rig.output()[-3000:]}")

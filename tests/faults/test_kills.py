@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -20,36 +22,61 @@ GATEWAY_SECONDS = 5
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What a gateway and the staff make of a message whose answer was lost."""
+
+    name: str
+    has_keys: bool = False
+    retries_unknown: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {
+            "keeps_keys": self.has_keys,
+            "EMAIL_RETRY_UNKNOWN": self.retries_unknown,
+            "SMS": {"default": {"RETRY_UNKNOWN": self.retries_unknown}},
+        }
+
+
+POLICIES = (Policy("keys", has_keys=True), Policy("no keys"), Policy("no keys, tried again", retries_unknown=True))
+
+
 @pytest.mark.promise
-@pytest.mark.parametrize("has_keys", [True, False], ids=["with keys", "without keys"])
-def test_killed_workers_lose_nothing_and_double_nothing(make_rig, promise, has_keys):
-    rig = make_rig(keeps_keys=has_keys, LEASE_SECONDS=LEASE)
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+def test_killed_workers_lose_nothing_and_double_nothing(make_rig, promise, policy):
+    rig = make_rig(LEASE_SECONDS=LEASE, **policy.options)
     rig.smtp.answer_seconds = rig.gateway.answer_seconds = 0.05
     count, kills = length(3, 8), length(6, 320)
-    supply = Supply(rig, emails=0 if has_keys else length(60, 500), texts=length(60, 500), least=length(30, 200))
+    # No e-mail provider is known to keep keys for single messages.
+    emails = 0 if policy.has_keys else length(60, 500)
+    supply = Supply(rig, emails=emails, texts=length(60, 500), least=length(30, 200))
     supply.refill()
     workers = rig.start(count)
 
     kill_at_random(supply, workers, kills=kills)
-    seconds = rig.settle(2 * LEASE + 60, workers)
+    seconds = rig.settle(2 * LEASE + 300, workers)
 
     verdict = rig.check()
     discharge(workers)
-    run = f"{len(rig.ledger):,} sends, {count} workers, {kills} kills, {'with' if has_keys else 'without'} keys"
+    run = f"{len(rig.ledger):,} sends, {count} workers, {kills} kills, {policy.name}"
     promise(
         "D1",
         run=run,
         figure=f"lost {len(verdict.lost)}; all final {seconds:.0f} s after the last kill",
         bar=f"lost 0; all final {2 * LEASE + 60} s after",
-        holds=not (verdict.lost or verdict.unrecorded or verdict.strangers),
+        holds=not (verdict.lost or verdict.unrecorded or verdict.strangers) and seconds <= 2 * LEASE + 60,
     )
-    in_flight = 0 if has_keys else kills * LANES
+    in_flight = kills * LANES
+    most_doubled = in_flight if policy.retries_unknown else 0
+    most_unknown = in_flight if not policy.has_keys and not policy.retries_unknown else 0
+    unflagged = set(verdict.doubled) - flagged(rig)
     promise(
         "D2",
         run=run,
-        figure=f"doubles {len(verdict.doubled)}, unknown {len(verdict.unknown)}",
-        bar=f"doubles 0, unknown at most {in_flight}",
-        holds=not verdict.doubled and len(verdict.unknown) <= in_flight,
+        figure=f"doubles {len(verdict.doubled)} ({len(unflagged)} unflagged), unknown {len(verdict.unknown)}",
+        bar=f"doubles at most {most_doubled} (0 unflagged), unknown at most {most_unknown}",
+        holds=len(verdict.doubled) <= most_doubled and not unflagged and len(verdict.unknown) <= most_unknown,
     )
 
 
@@ -137,6 +164,15 @@ def test_two_beats_two_loops_and_a_command_at_once_double_nothing(make_rig, prom
         bar="doubles 0, lost 0",
         holds=not (verdict.doubled or verdict.lost or verdict.unknown or verdict.strangers),
     )
+
+
+def flagged(rig: Rig) -> set[str]:
+    """Recipients of messages that staff sees marked as possibly sent twice."""
+    rows = rig.rows(
+        "SELECT c.email, c.phone FROM retarget_plugin_message m JOIN retarget_plugin_contact c ON c.id = m.contact_id "
+        "WHERE m.may_be_double"
+    )
+    return {email or phone for email, phone in rows}
 
 
 def longest_idle(rig: Rig) -> float:

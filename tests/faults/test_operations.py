@@ -154,6 +154,7 @@ def test_the_plugin_migrates_away_and_back_beside_a_busy_shop(make_rig, promise)
     )
     # The tables are new, and so are the people in them.
     rig.ledger.clear()
+    tell(rig, "TRUNCATE shop_product CASCADE")
     rig.run("tests.faults.people")
     rig.prepare(emails=10, texts=10)
     rig.settle(60)
@@ -259,7 +260,7 @@ def test_two_webhook_secrets_are_valid_while_one_is_changed(settings, promise):
 
 
 @pytest.fixture
-def real_ways_out(settings, host):  # noqa: F811
+def real_ways_out(settings):
     """E-mail by SMTP and texts by HTTP, to servers that take everything. Answers how many they took."""
     with SmtpServer() as mailbox, PlainGatewayServer() as provider:
         changed = copy.deepcopy(django_settings.RETARGET)
@@ -283,16 +284,16 @@ def real_ways_out(settings, host):  # noqa: F811
 @pytest.mark.parametrize(
     ("debug", "send_in_debug", "leave"), [(True, False, 0), (True, True, 2), (False, False, 2)], ids=str
 )
-def test_a_developers_copy_sends_nothing(settings, real_ways_out, shopping, promise, debug, send_in_debug, leave):  # noqa: F811
+def test_a_developers_copy_sends_nothing(settings, real_ways_out, request, promise, debug, send_in_debug, leave):
     settings.DEBUG = debug
     settings.RETARGET = django_settings.RETARGET | {"SEND_IN_DEBUG": send_in_debug}
+    shopping = request.getfixturevalue("shopping")
     shopping.consent("email", "sms")
     shopping.leave_cart(stage="checkout")
     shopping.wait(hours=1, minutes=1)
     shopping.wait(minutes=45)
     shopping.wait(hours=3)
 
-    print(list(Message.objects.values_list("step", "state", "reason", "detail", "due_at")))
     left, reasons = real_ways_out(), set(Message.objects.values_list("reason", flat=True))
     promise(
         "O8",

@@ -75,8 +75,8 @@ def test_a_restored_backup_waits_and_doubles_nothing(make_rig, tmp_path, promise
     rig, each = make_rig(database=database, keeps_keys=True), length(15, 250)
     rig.prepare(emails=1)
     work(rig)
+    # Of some the backup has the message, of others only the cart.
     rig.prepare(emails=each, texts=each, is_queued=True)
-    queued = set(rig.ledger)
     rig.prepare(emails=each, texts=each)
     restore = back_up(rig, tmp_path)
     work(rig)
@@ -92,11 +92,8 @@ def test_a_restored_backup_waits_and_doubles_nothing(make_rig, tmp_path, promise
     leave(crew)
 
     verdict = rig.check()
-    known_keys = {to for to in queued if rig.ledger[to] == "sms"}
     assert sent == (2 * each + 1, 2 * each)
-    # The provider knows the keys of the texts that the backup had; of all else nobody can say.
-    assert set(verdict.unknown) == set(rig.ledger) - known_keys - {"person0@example.com"}
-    assert len(rig.journal("sms")) == 3 * each
+    assert set(verdict.unknown) == set(rig.ledger) - {"person0@example.com"}
     promise(
         "O6",
         run=f"backup restored on {database}, {4 * each:,} messages sent since it was made",
