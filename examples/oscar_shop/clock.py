@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import time_machine
 
-from retarget_plugin.domain.calendars import Window, next_allowed
 from retarget_plugin.engine import tick
 from retarget_plugin.models.clock import database_now
 
@@ -29,8 +29,8 @@ class Clock(Protocol):
 class StoryClock:
     """Starts at ten on the next morning on which texts are allowed, and runs on from there."""
 
-    def __init__(self, allowed: Window) -> None:
-        self.traveller = time_machine.travel(_first_morning(datetime.now(UTC), allowed), tick=True)
+    def __init__(self, is_allowed: Callable[[datetime], bool]) -> None:
+        self.traveller = time_machine.travel(_first_morning(datetime.now(UTC), is_allowed), tick=True)
         self._coordinates = self.traveller.start()
 
     def advance(self, **delta: float) -> None:
@@ -59,9 +59,9 @@ class StoryClock:
         self.traveller.stop()
 
 
-def _first_morning(now: datetime, allowed: Window) -> datetime:
-    """Ten o'clock, Paris, today or later, such that ten and the hours after it lie inside the window."""
+def _first_morning(now: datetime, is_allowed: Callable[[datetime], bool]) -> datetime:
+    """Ten o'clock, Paris, today or later, on a day on which a text may be sent."""
     morning = now.astimezone(PARIS).replace(hour=10, minute=0, second=0, microsecond=0)
-    while next_allowed(morning, allowed, PARIS) != morning:
+    while not is_allowed(morning):
         morning += timedelta(days=1)
     return morning

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from django.urls import reverse
 
 from retarget_plugin.domain.vocabulary import MessageState, Reason
-from retarget_plugin.engine import flows, reports
+from retarget_plugin.engine import doctor, flows, reports
 from retarget_plugin.models import Cart, Decision, Flow, Message, Order, Shop
 from retarget_plugin.models.clock import database_now
 
@@ -57,6 +57,7 @@ class Story:
         yield self.order()
         yield self.stay_quiet()
         yield self.report()
+        yield self.examine()
 
     def open(self) -> Stage:
         products = self.ana.products()
@@ -149,6 +150,13 @@ class Story:
         said = f"{seen.abandoned} abandoned, {seen.messaged} messaged, {seen.recovered} recovered, {seen.revenue} {seen.currency}"
         return Stage(
             f"The report: {said}.", f"{self.url}{reverse('admin:retarget_plugin_shop_report_of', args=[self.shop.pk])}"
+        )
+
+    def examine(self) -> Stage:
+        findings = doctor.examine(now=database_now())
+        _hold(not findings, f"the doctor found {findings}")
+        return Stage(
+            f"The doctor examines every record by {len(doctor.RULES)} rules: all is well.", self.admin("message")
         )
 
     # -- means --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -93,6 +93,8 @@ def next_step(
     definition: Definition, position: int, *, anchored_at: datetime, now: datetime, facts: Set[str]
 ) -> Action:
     """What a run that has done `position` steps does at `now`. `facts` are the names in FACTS that hold for it."""
+    # In any other zone, adding a wait moves the hands of a clock that may be put forward meanwhile.
+    anchored_at = anchored_at.astimezone(UTC)
     if position >= len(definition.steps):
         return Finish()
     step = definition.steps[position]

@@ -28,7 +28,7 @@ def test_a_kill_at_any_stop_loses_nothing_and_doubles_nothing(make_rig, promise,
     for stop in failpoints.DELIVERY:
         kill_at(stop, supply, workers=length(3, 8), kills=each, chance=0.2)
     workers = rig.start(4)
-    rig.settle(2 * LEASE + 60, workers)
+    rig.settle(300, workers)
 
     verdict, kills = rig.check(), {stop: rig.deeds[stop, "kill"] for stop in failpoints.DELIVERY}
     assert min(kills.values()) >= each
@@ -58,7 +58,7 @@ def test_a_worker_that_wakes_up_late_doubles_nothing(make_rig, promise):
         seconds=3 * LEASE,
     )
     workers = rig.start(4)
-    rig.settle(2 * LEASE + 60, workers)
+    rig.settle(300, workers)
 
     verdict, freezes = rig.check(), rig.deeds
     promise(

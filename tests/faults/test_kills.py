@@ -96,7 +96,7 @@ def test_a_rolling_restart_leaves_nothing_undone_and_nothing_in_doubt(make_rig, 
         leaving = list(workers)
         slowest = max(slowest, *roll(rig, workers))
         codes |= {worker.returncode for worker in leaving}
-    rig.settle(120)
+    rig.settle(300)
 
     verdict = rig.check()
     discharge(workers)
@@ -118,7 +118,7 @@ def test_eight_workers_claim_each_message_once_and_none_is_idle(make_rig, promis
     rig.prepare(texts=length(400, 40_000), is_queued=True)
 
     workers = rig.start(8)
-    seconds = rig.settle(length(100, 460))
+    seconds = rig.settle(460)
 
     verdict, output = rig.check(), rig.output()
     discharge(workers)

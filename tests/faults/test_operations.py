@@ -73,7 +73,7 @@ def press_once(rig, what, dice):
     """Press in the middle of the work; how many seconds later the last first byte came, and how many messages waited."""
     stopped, press, let_go = PRESSES[what]
     before = {channel: len(rig.journal(channel)) for channel in ("email", "sms")}
-    rig.prepare(emails=60, texts=60, is_queued=True)
+    rig.prepare(emails=40, texts=40, is_queued=True)
     while any(len(rig.journal(channel)) - before[channel] < 5 for channel in before):
         time.sleep(0.02)
     time.sleep(dice.uniform(0, 1))
@@ -85,7 +85,7 @@ def press_once(rig, what, dice):
     let_go(rig)
     # A pause is looked at again after minutes: they pass.
     tell(rig, "UPDATE retarget_plugin_message SET due_at = created_at WHERE state = 'scheduled'")
-    rig.settle(60)
+    rig.settle(180)
     return latest, waiting
 
 
@@ -287,7 +287,7 @@ def real_ways_out(settings):
 def test_a_developers_copy_sends_nothing(settings, real_ways_out, request, promise, debug, send_in_debug, leave):
     settings.DEBUG = debug
     settings.RETARGET = django_settings.RETARGET | {"SEND_IN_DEBUG": send_in_debug}
-    shopping = request.getfixturevalue("shopping")
+    shopping = request.getfixturevalue("shopping")  # noqa: F811
     shopping.consent("email", "sms")
     shopping.leave_cart(stage="checkout")
     shopping.wait(hours=1, minutes=1)

@@ -34,7 +34,7 @@ def test_on_sqlite_kills_and_restarts_lose_nothing_while_shoppers_notice_nothing
         for stop in failpoints.DELIVERY if at_stops else ():
             kill_at(stop, supply, workers=WORKERS, kills=at_stops, chance=0.2)
         workers = rig.start(WORKERS)
-        rig.settle(120, workers)
+        rig.settle(300, workers)
         verdict = rig.check()
         discharge(workers)
 
@@ -67,7 +67,7 @@ def test_on_sqlite_restarts_and_a_second_scheduler_leave_nothing_in_doubt(make_r
         slowest = max(slowest, *roll(rig, workers))
         codes |= {worker.returncode for worker in leaving}
     rig.run("django", "retarget_tick", "--until-idle")
-    rig.settle(120)
+    rig.settle(300)
 
     verdict = rig.check()
     discharge(workers)

@@ -110,7 +110,6 @@ def test_a_wait_takes_as_long_as_it_says(promise, chance):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="flows.next_step adds to the local reading, not to the instant")
 def test_a_wait_from_a_local_time_is_as_long():
     eve = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Paris"))
 

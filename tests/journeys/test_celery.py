@@ -37,4 +37,4 @@ def test_the_story_holds_with_two_workers_and_beat(tmp_path):
     )
 
     assert told.returncode == 0, told.stdout[-6000:] + told.stderr[-6000:]
-    assert len(re.findall(r"^ ?\d+\. ", told.stdout, re.MULTILINE)) == 10, told.stdout
+    assert len(re.findall(r"^ ?\d+\. ", told.stdout, re.MULTILINE)) == 11, told.stdout
