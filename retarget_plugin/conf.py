@@ -62,6 +62,8 @@ class Settings:
     CAPTURE_LOCK_MS: int = 150
     #: Seconds between two ticks under Celery.
     TICK_SECONDS: float = 15.0
+    #: Rings a tick under Celery: so many workers share what is due.
+    TICK_RINGS: int = 2
     #: Seconds between two passes that look for lost events.
     RECONCILE_SECONDS: float = 300.0
     #: Days back that the reconcile pass looks for carts and orders whose events were lost.

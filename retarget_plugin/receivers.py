@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -78,6 +78,10 @@ class _Event:
     at: datetime
 
 
+#: Trouble of the database's and not of the event: no answer, a lock, a full disk, a server that is read-only for now.
+PASSING = (OperationalError, InterfaceError, InternalError)
+
+
 class Patience:
     """After one lock time-out the next events of this process do not wait too: a request with ten events waits once.
 
@@ -123,7 +127,7 @@ class Patience:
     def _tell(self, event: _Event) -> None:
         try:
             event.receiver(**event.arguments, now=event.at)
-        except OperationalError:
+        except PASSING:
             self.resting_until = time.monotonic() + self.REST_SECONDS
             self.passed_over.appendleft(event)
             raise

@@ -28,12 +28,13 @@ def beat_schedule() -> dict[str, Any]:
     that never ends is ended, so that a message nobody can prepare costs no worker for good."""
     tick_seconds, reconcile_seconds = conf.settings.TICK_SECONDS, conf.settings.RECONCILE_SECONDS
     longest = 2 * conf.settings.LEASE_SECONDS
+    tick = {
+        "task": "retarget_plugin.tick",
+        "schedule": tick_seconds,
+        "options": {"expires": tick_seconds, "time_limit": tick_seconds + longest},
+    }
     return {
-        "retarget_plugin.tick": {
-            "task": "retarget_plugin.tick",
-            "schedule": tick_seconds,
-            "options": {"expires": tick_seconds, "time_limit": tick_seconds + longest},
-        },
+        **{f"retarget_plugin.tick.{number}": tick for number in range(1, conf.settings.TICK_RINGS + 1)},
         "retarget_plugin.reconcile": {
             "task": "retarget_plugin.reconcile",
             "schedule": reconcile_seconds,

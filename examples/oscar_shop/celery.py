@@ -10,6 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.oscar_shop.settings")
 
 app = Celery("oscar_shop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# A broker that is away for long ends no worker: what is due stands in the database.
+app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=None)
 app.autodiscover_tasks()
 
 

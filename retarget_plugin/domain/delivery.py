@@ -32,6 +32,8 @@ FINAL = frozenset(state for state, following in TRANSITIONS.items() if not follo
 #: Waiting for staff: nothing moves them but a release, a cancellation or their deadline.
 SET_ASIDE = frozenset({_S.PARKED, _S.QUARANTINED})
 LONGEST_BACK_OFF = timedelta(hours=1)
+#: Code of an attempt that was written down and never made: the worker came too late to it.
+HELD_UP = "held_up"
 
 
 class Held(Exception):
@@ -97,7 +99,7 @@ def after_outcome(
     if outcome.is_accepted:
         return Consequence(_S.ACCEPTED, Reason.SENT, due_at)
     again = now + back_off(attempts_made, outcome.retry_after)
-    is_last = attempts_made >= most_attempts
+    is_last = attempts_made >= most_attempts and outcome.code != HELD_UP
     if outcome.kind is OutcomeKind.UNKNOWN:
         has_key = key_until is not None and again < key_until
         if (has_key or retries_unknown) and not outcome.knows_key and not is_last and again <= not_after:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from retarget_plugin import channels, conf, failpoints
 from retarget_plugin.domain.carts import Cart as CartSnapshot
-from retarget_plugin.domain.delivery import Held
+from retarget_plugin.domain.delivery import HELD_UP, Held
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import MessageState, OutcomeKind, Reason
 from retarget_plugin.exceptions import GatewayError, TemplateError
@@ -282,7 +282,7 @@ class Turn:
             # takes that long gets more time, or nothing would ever leave.
             Turn.patience = min(2 * Turn.patience, LONGEST_PATIENCE)
             outcome = Outcome(
-                kind=OutcomeKind.TRANSIENT, code="held_up", detail="The worker was held up.", retry_after=1.0
+                kind=OutcomeKind.TRANSIENT, code=HELD_UP, detail="The worker was held up.", retry_after=1.0
             )
         else:
             Turn.patience = max(Turn.patience / 2, STILL_FRESH)
@@ -334,7 +334,7 @@ class Turn:
                 self._write_pending()
                 ledger.put_back([message for message in claimed if message.pk not in self.attempted])
                 return
-            except (OperationalError, InterfaceError):
+            except (DatabaseError, InterfaceError):
                 connection.close()
                 time.sleep(0.5)
 

@@ -45,6 +45,12 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
         # Rolled back or deleted in the shop: it stands for nothing.
         return Order.objects.filter(pk=order.pk, touched_at=order.touched_at).update(read_at=now, cancelled_at=now)
     with transaction.atomic():
+        # Whoever comes second waits for the first, and finds the work done.
+        unread = Order.objects.select_for_update(no_key=True).filter(
+            pk=order.pk, touched_at=order.touched_at, read_at=None
+        )
+        if not unread.exists():
+            return 0
         contact = contacts.resolve(order.shop, snapshot.identity, now=now) if snapshot.identity else None
         cart = (
             Cart.objects.filter(shop=order.shop, reference=snapshot.cart_reference).first()

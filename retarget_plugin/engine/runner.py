@@ -31,6 +31,7 @@ class Runner:
         self._stopping = threading.Event()
         self._lanes: dict[str, _Lane] = {}
         self._reconciled = float("-inf")
+        self._trouble = _Trouble()
 
     def stop(self) -> None:
         """Begin nothing new. What is being handed over is finished."""
@@ -60,7 +61,7 @@ class Runner:
             if not did and all(lane.is_idle for lane in self._lanes.values()):
                 break
             if not did:
-                self._stopping.wait(0.05)
+                self._stopping.wait(self._pause if self._trouble.lasts else 0.05)
         self.stop()
         self._end()
 
@@ -72,8 +73,10 @@ class Runner:
             done = self._reconcile(now) + tick.once(now=now, with_messages=False)
             self._open_lanes()
         except (DatabaseError, InterfaceError):
-            logger.exception("the database does not answer; the next round asks again")
+            self._trouble.tell("the database does not answer; it is asked again")
             done = Counter({"failed": 1})
+        else:
+            self._trouble.is_over()
         if done["failed"]:
             close_old_connections()
         if done:
@@ -102,6 +105,23 @@ class Runner:
             lane.join()
 
 
+class _Trouble:
+    """Something that fails again and again is told of once, with its traceback, and once more when it is over."""
+
+    def __init__(self) -> None:
+        self.lasts = False
+
+    def tell(self, words: str) -> None:
+        if not self.lasts:
+            logger.exception(words)
+        self.lasts = True
+
+    def is_over(self) -> None:
+        if self.lasts:
+            logger.warning("it works again")
+        self.lasts = False
+
+
 class _Lane(threading.Thread):
     """Hands over by one way, again and again. `seen`: when it last came round; `is_idle`: its last round found nothing."""
 
@@ -112,6 +132,7 @@ class _Lane(threading.Thread):
         self._way, self._clock, self._pause = name, clock, pause
         self._stopping, self._report = stopping, report
         self._bell = threading.Event()
+        self._trouble = _Trouble()
         self.seen = time.monotonic()
         self.is_idle = False
 
@@ -135,8 +156,9 @@ class _Lane(threading.Thread):
         try:
             done = delivery.dispatch(now=self._clock(), way=self._way, should_stop=self._stopping.is_set)
         except Exception:
-            logger.exception("%s failed in this round; the next one repeats it", self._way)
+            self._trouble.tell(f"{self._way} failed in this round; the next one repeats it")
             return Counter({"failed": 1})
+        self._trouble.is_over()
         if done:
             self._report(Counter({f"messages.{state}": count for state, count in done.items()}))
         return done

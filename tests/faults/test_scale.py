@@ -41,7 +41,7 @@ def rig(make_rig):
 
 BACKLOG = length(200, 1_000_000)
 CREW = length(2, 8)
-DRAIN_SECONDS = length(45, 480)
+DRAIN_SECONDS = length(45, 300)
 # For as long as this, something fresh comes due beside.
 LEAST_SECONDS = 8
 BESIDE = 10
@@ -187,7 +187,7 @@ def test_the_first_eligible_message_is_found_behind_many_that_are_not(rig, promi
 
 # -- a history ---------------------------------------------------------------------------------------------------------
 
-HISTORY = length(100_000, 3_000_000)
+HISTORY = length(100_000, 1_000_000)
 # What a table of history holds beside a few rows of each kind that the tick looks for.
 MESSAGES = {
     "state": "CASE n % 5000 WHEN 0 THEN 'scheduled' WHEN 1 THEN 'claimed' WHEN 2 THEN 'attempting' ELSE 'accepted' END",

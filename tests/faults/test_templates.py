@@ -56,7 +56,7 @@ def test_hostile_messages_cost_little_at_save_in_preview_and_when_sent(make_rig,
     )
 
 
-# -- S7 and S9 ---------------------------------------------------------------------------
+# -- S7 and S9 ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -93,6 +93,32 @@ def test_a_syntax_error_is_not_published(mailing):
 
     mailing.flows["abandoned-cart"].refresh_from_db()
     assert mailing.flows["abandoned-cart"].version == in_use
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (["One more."] * 51, r"reminder/en/body: has more than 50 paragraphs"),
+        (["x" * 25_000], r"reminder: is longer than 50,000 characters, all languages together"),
+    ],
+)
+def test_a_message_that_is_too_long_as_a_whole_is_not_published(mailing, body, problem):
+    with pytest.raises(TemplateError, match=problem):
+        publish(mailing, {"subject": "Your cart", "body": body})
+
+
+def test_the_parts_of_a_message_share_one_budget(mailing):
+    many = "{% for i in (1..900) %}x{% endfor %}"
+    publish(mailing, {"subject": "Your cart", "body": [many] * 50})
+    message = mailing.queue("abandoned-cart", "reminder")
+
+    mailing.send()
+
+    message.refresh_from_db()
+    assert (message.state, message.detail) == (
+        "parked",
+        "reminder/en/html: too many turns of a loop (line 52, column 3952)",
+    )
 
 
 def test_a_template_error_parks_only_whom_it_meets_and_mended_it_goes_out_once(mailing, promise):
