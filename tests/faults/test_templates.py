@@ -107,18 +107,17 @@ def test_a_message_that_is_too_long_as_a_whole_is_not_published(mailing, body, p
         publish(mailing, {"subject": "Your cart", "body": body})
 
 
-def test_the_parts_of_a_message_share_one_budget(mailing):
-    many = "{% for i in (1..900) %}x{% endfor %}"
-    publish(mailing, {"subject": "Your cart", "body": [many] * 50})
+@pytest.mark.parametrize(("paragraphs", "state"), [(1, "accepted"), (50, "parked")])
+def test_the_parts_of_a_message_share_one_budget(mailing, paragraphs, state):
+    long_loop = f"{{% for i in (1..900) %}}{'x' * 50}{{% endfor %}}"
+    publish(mailing, {"subject": "Your cart", "body": [long_loop] * paragraphs})
     message = mailing.queue("abandoned-cart", "reminder")
 
     mailing.send()
 
     message.refresh_from_db()
-    assert (message.state, message.detail) == (
-        "parked",
-        "reminder/en/html: too many turns of a loop (line 52, column 3952)",
-    )
+    assert message.state == state
+    assert ("too many turns of a loop" in message.detail) == (state == "parked")
 
 
 def test_a_template_error_parks_only_whom_it_meets_and_mended_it_goes_out_once(mailing, promise):
