@@ -105,7 +105,8 @@ class Turn:
                 continue
             if message.key_until and now >= message.key_until:
                 refused.append((message, Held(Reason.OUTCOME_UNKNOWN, detail="Its idempotency key has expired.")))
-            elif standing.may_have_sent(message.due_at) and not self._key_stands(message, now=now):
+            elif standing.may_have_sent(message.due_at):
+                # Not even under its key: the life that the database forgot may have used another one since.
                 refused.append((message, Held(Reason.RESTORED)))
             elif verdict.reason is not None:
                 refused.append((message, Held(verdict.reason, verdict.until, facts=verdict.facts)))
@@ -116,11 +117,6 @@ class Turn:
             ledger.put_back(messages)
             return []
         return going
-
-    def _key_stands(self, message: Message, *, now: datetime) -> bool:
-        """Whether a message sent when it was due would be recognised by its key today."""
-        until = gateways.key_until(self._way, now=message.due_at)
-        return until is not None and now < until
 
     def _prepare(self, messages: list[Message]) -> list[_Ready]:
         """Read and write each message; what cannot be written is held or set aside."""

@@ -42,8 +42,8 @@ class Worker:
         self.is_frozen = False
         #: How `Rig.start` made it, for the one that takes its place.
         self.made_with: dict[str, Any] = {}
-        #: time.monotonic() of its end.
-        self.ended_at = 0.0
+        #: time.monotonic() of its start and its end.
+        self.started_at, self.ended_at = time.monotonic(), 0.0
         self._nursery = nursery
 
     def kill(self) -> None:
