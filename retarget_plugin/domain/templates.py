@@ -31,7 +31,7 @@ LOOP_LIMIT = 1_000
 TURN_BUDGET = 2_000_000
 #: Characters that all filters of one message may go through.
 FILTER_BUDGET = 3_000_000
-OUTPUT_LIMIT = 200_000
+OUTPUT_LIMIT = 150_000
 #: Unknown variables of one source that are told: an author mends the first ones first.
 UNKNOWN_LIMIT = 20
 # Parsed templates that are kept. One takes up to 140 bytes a character, so of the long ones only a few.

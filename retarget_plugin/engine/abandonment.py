@@ -13,8 +13,8 @@ from retarget_plugin.domain import abandonment as rules
 from retarget_plugin.domain.abandonment import Finding
 from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.carts import Identity
-from retarget_plugin.domain.vocabulary import CartState, Reason, Stage
-from retarget_plugin.models import Cart, Contact, Shop
+from retarget_plugin.domain.vocabulary import CartState, Reason, RunState, Stage
+from retarget_plugin.models import Cart, Contact, FlowRun, Shop
 
 from . import contacts, decisions, flows, products
 
@@ -71,6 +71,10 @@ def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now
     )
     if not won:
         return
+    if contact is not None:
+        # Somebody else gave an address in it since: it is not the first one's to be reminded of any more.
+        others = FlowRun.objects.filter(cart=cart, state=RunState.ACTIVE).exclude(contact=contact)
+        flows.leave_all(others.select_related("flow"), Reason.SUBJECT_REASSIGNED, now=now)
     products.remember(cart.shop, snapshot.items, currency=snapshot.currency, now=now)
     if contact is None:
         decisions.about_cart(cart, Reason.NO_IDENTITY, now=now)

@@ -30,8 +30,9 @@ def settle_new(*, now: datetime, limit: int = 200) -> int:
 
 def _settle(order: Order, *, now: datetime) -> None:
     credited = None if order.cancelled_at else _credited_message(order)
-    Order.objects.filter(pk=order.pk).update(credited_message=credited, settled_at=now)
-    if order.cancelled_at:
+    unsettled = Order.objects.filter(pk=order.pk, settled_at=None, read_at=order.read_at)
+    if not unsettled.update(credited_message=credited, settled_at=now) or order.cancelled_at:
+        # Another worker was faster, or there is nothing to credit.
         return
     runs = FlowRun.objects.filter(_same_person_or_cart(order), shop_id=order.shop_id, state=RunState.ACTIVE)
     before = runs.filter(anchored_at__lte=order.placed_at).select_related("flow")

@@ -19,7 +19,7 @@ from retarget_plugin import channels, conf, hosts
 from retarget_plugin.domain import content
 from retarget_plugin.domain import flows as rules
 from retarget_plugin.domain.abandonment import is_higher
-from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, MessageState, Reason, RunState
+from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, Reason, RunState
 from retarget_plugin.exceptions import ConfigurationError, Refusal
 from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Message, Shop
 from retarget_plugin.models.claims import claim
@@ -259,7 +259,7 @@ def _reanchor(run: FlowRun, anchored_at: datetime, *, now: datetime) -> None:
         return
     FlowRun.objects.filter(pk=run.pk).update(anchored_at=anchored_at, due_at=now)
     definition = rules.parse(run.version.definition)
-    for message in Message.objects.filter(run=run, state=MessageState.SCHEDULED):
+    for message in Message.objects.filter(run=run):
         step = definition.step(message.step)
         if step is not None:
             waiting = Message.objects.filter(pk=message.pk)

@@ -14,7 +14,7 @@ from retarget_plugin import channels
 from retarget_plugin.domain import abandonment, flows
 from retarget_plugin.domain.consent import basis_for
 from retarget_plugin.domain.limits import next_free
-from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, Purpose, Reason, RunState
+from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, MessageState, Purpose, Reason, RunState
 from retarget_plugin.models import Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
 
 from . import consent, hours, installation, limits
@@ -189,6 +189,8 @@ def _subject_gate(message: Message, known: _Known, *, now: datetime) -> Verdict 
     cart = run.cart
     if cart is None:
         return None
+    if cart.contact_id not in (None, message.contact_id):
+        return Verdict(Reason.SUBJECT_REASSIGNED, facts={"cart": cart.pk})
     if cart.state == CartState.ORDERED:
         return Verdict(Reason.ORDERED, facts={"cart": cart.pk})
     if cart.state == CartState.CLOSED:
@@ -245,7 +247,11 @@ def _flow_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | N
 def _time_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
     if now > message.not_after:
         return Verdict(Reason.DEADLINE_PASSED, facts={"not_after": message.not_after.isoformat()})
-    step = flows.parse(message.run.version.definition).step(message.step) if message.run else None
+    run = message.run
+    step = flows.parse(run.version.definition).step(message.step) if run else None
+    if message.state == MessageState.CLAIMED and message.due_at > now:
+        # Its cart was left once more since it was claimed.
+        return Verdict(Reason.ACTIVE_AGAIN, until=message.due_at)
     opening = hours.next_allowed(message.contact, message.shop, message.channel, now=now)
     if opening.at is None or opening.at > now:
         may_wait = opening.at is not None and opening.at <= message.not_after and (step is None or step.may_move)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
@@ -26,7 +25,7 @@ from . import composing, gates, gateways, installation, ledger, limits, orders, 
 logger = logging.getLogger("retarget_plugin.delivery")
 
 #: Seconds for which the final gate's answer may be relied upon before the attempt is written, and before it is sent.
-FRESH, STILL_FRESH, LONGEST_PATIENCE = 0.2, 0.25, 2.0
+FRESH, STILL_FRESH = 0.2, 0.2
 #: Seconds one shop may take while others may be waiting.
 TURN_SECONDS = 10.0
 #: How far ahead a worker books its place at a way with a rate, and how late it may come to it.
@@ -45,16 +44,14 @@ class _Ready:
     subject: CartSnapshot | None
     consent_record_id: int | None = None
     asked_at: float = 0.0
+    answered_at: float = 0.0
 
 
 class Turn:
     """One claim of one way out, handed over one by one. The outcome of each is committed with the attempt of the next.
 
     `attempted`: ids of messages whose attempt was written down. `is_closed`: the way is to be left alone from now on.
-    `patience`: seconds that may lie between the gate and the first byte.
     """
-
-    patience: ClassVar[float] = STILL_FRESH
 
     def __init__(self, way: gateways.Way, watch: Stopwatch, *, settle: Settle, should_stop: Callable[[], bool]) -> None:
         self.attempted: set[int] = set()
@@ -218,9 +215,8 @@ class Turn:
                     going.append(replace(changed, consent_record_id=verdict.consent_record_id, asked_at=began))
         ledger.put_back(back)
         self._hold(refused)
-        if going:
-            # However long one pass takes, one message may follow it; or a slow shop would hold up everything.
-            going[0].asked_at = self._watch.seconds
+        for item in going:
+            item.answered_at = self._watch.seconds
         failpoints.reach("after_gate")
         return going
 
@@ -234,21 +230,28 @@ class Turn:
     def _attempt_while_fresh(self, going: list[_Ready]) -> int:
         """Attempt one after the other while the gate's answer is fresh; answers how many were."""
         for number, item in enumerate(going):
-            if not self._may_go(item):
+            # However long one pass takes, one message may follow it; or a slow shop would hold up everything.
+            if not self._may_go(item, since=item.asked_at if number else item.answered_at):
                 return number
             self._attempt(item)
         return len(going)
 
-    def _may_go(self, item: _Ready) -> bool:
+    def _may_go(self, item: _Ready, *, since: float) -> bool:
         """Wait for a place, where there is a rate; False when the gate's answer has grown old meanwhile."""
-        while not self._must_end and self._age(item) <= FRESH:
+        while not self._must_end and self._watch.seconds - since <= FRESH:
             if self._has_place():
-                return self._age(item) <= FRESH
+                return self._watch.seconds - since <= FRESH
         return False
 
-    def _age(self, item: _Ready) -> float:
-        """Seconds since the gate was asked about it."""
-        return self._watch.seconds - item.asked_at
+    def _still_may(self, item: _Ready) -> bool:
+        """Ask once more, for one message whose attempt is written down: the commit took long, or the worker was held up."""
+        if self._watch.seconds - item.asked_at <= STILL_FRESH:
+            return True
+        now = self._watch.now
+        subject = subjects.read([item.message], now=now)[item.message.pk]
+        orders.read_new(now=now)
+        verdict = gates.verdicts([item.message], now=now).get(item.message.pk)
+        return verdict is not None and verdict.reason is None and subject == item.subject
 
     def _attempt(self, item: _Ready) -> None:
         message, now = item.message, self._watch.now
@@ -273,15 +276,12 @@ class Turn:
             return
         self.attempted.add(message.pk)
         failpoints.reach("after_attempt_commit")
-        if self._age(item) > Turn.patience:
-            # This worker was held up: what the gate said no longer counts, and nothing has left. A database that always
-            # takes that long gets more time, or nothing would ever leave.
-            Turn.patience = min(2 * Turn.patience, LONGEST_PATIENCE)
+        if not self._still_may(item):
+            # Nothing has left. It is due again at once, and then the gate says why not.
             outcome = Outcome(
                 kind=OutcomeKind.TRANSIENT, code=HELD_UP, detail="The worker was held up.", retry_after=1.0
             )
         else:
-            Turn.patience = max(Turn.patience / 2, STILL_FRESH)
             outcome = self._send(item)
             self.is_closed = gateways.note(self._way, outcome, now=self._watch.now, was_troubled=self._was_troubled)
             self._was_troubled = outcome.is_about_gateway

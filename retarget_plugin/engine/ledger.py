@@ -166,15 +166,14 @@ def hold(held: Sequence[tuple[Message, Held]], *, now: datetime) -> Counter[str]
     groups: dict[tuple[Consequence, str], list[Message]] = defaultdict(list)
     entries = []
     with transaction.atomic():
-        owned = set(
-            _owned([message for message, _ in held]).select_for_update(of=("self",)).values_list("pk", flat=True)
-        )
+        locked = _owned([message for message, _ in held]).select_for_update(of=("self",))
+        # Their times as they stand now: a cart that was left once more has moved them.
+        owned = {pk: times for pk, *times in locked.values_list("pk", "due_at", "not_after")}
         for message, because in held:
             if message.pk not in owned:
                 continue
-            following = after_hold(
-                because, due_at=message.due_at, not_after=message.not_after, in_doubt=message.is_in_doubt
-            )
+            due_at, not_after = owned[message.pk]
+            following = after_hold(because, due_at=due_at, not_after=not_after, in_doubt=message.is_in_doubt)
             groups[following, because.detail[:500]].append(message)
             entries.append((message, because.reason, {**because.facts, "state": following.state.value}))
         for (following, detail), messages in groups.items():
@@ -370,7 +369,8 @@ def release(message: Message, *, now: datetime) -> bool:
 
 def move(messages: Any, *, due_at: datetime, not_after: datetime) -> int:
     """Give waiting messages of a queryset other times: their subject was left once more."""
-    return messages.filter(state=MessageState.SCHEDULED).update(due_at=due_at, not_after=not_after)
+    waiting = (MessageState.SCHEDULED, MessageState.CLAIMED)
+    return messages.filter(state__in=waiting).update(due_at=due_at, not_after=not_after)
 
 
 # -- telling ---------------------------------------------------------------------------------------------------------

@@ -17,27 +17,35 @@ from . import contacts
 
 logger = logging.getLogger("retarget_plugin.orders")
 
+AT_ONCE = 200
+
 
 def touch(*, host: str, reference: str, scope: str = "", now: datetime) -> int:
     """Note that an order was placed or changed: one statement, for the shop's own request."""
     return Order.objects.touch(host=host, scope=scope, reference=reference, now=now)
 
 
-def read_new(*, now: datetime, limit: int = 200) -> int:
-    """Read the orders that moved since they were last read; answers how many were read.
+def read_new(*, now: datetime) -> int:
+    """Read all orders that moved since they were last read; answers how many were read.
 
     Called before anything is sent, so that no message goes to somebody whose order is known to the shop.
     An order its host cannot tell now stays unread and is tried again at the next call.
     """
-    done = 0
-    for order in Order.objects.unread().select_related("shop").order_by("touched_at")[:limit]:
-        try:
-            snapshot = hosts.get_host(order.shop.host).get_order(order.reference)
-        except Exception:
-            logger.exception("host %s could not tell about an order; it is read again later", order.shop.host)
-            continue
-        done += _store(order, snapshot, now=now)
+    done = seen = 0
+    while batch := list(Order.objects.unread().filter(pk__gt=seen).select_related("shop").order_by("pk")[:AT_ONCE]):
+        for order in batch:
+            done += _read(order, now=now)
+        seen = batch[-1].pk
     return done
+
+
+def _read(order: Order, *, now: datetime) -> int:
+    try:
+        snapshot = hosts.get_host(order.shop.host).get_order(order.reference)
+    except Exception:
+        logger.exception("host %s could not tell about an order; it is read again later", order.shop.host)
+        return 0
+    return _store(order, snapshot, now=now)
 
 
 def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> int:
@@ -75,6 +83,9 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
             read_at=now,
             settled_at=None,
         )
+        if written and snapshot.is_cancelled and cart:
+            # The order took the cart with it, also where it was cancelled before anybody read it.
+            Cart.objects.filter(pk=cart.pk, state=CartState.ABANDONED).update(state=CartState.CLOSED)
         if written and not snapshot.is_cancelled:
             if cart:
                 Cart.objects.filter(pk=cart.pk).update(state=CartState.ORDERED, ordered_at=placed_at)

@@ -21,6 +21,7 @@ from retarget_plugin.models.clock import Stopwatch
 from retarget_plugin.testing import build_cart, build_contact
 
 from .test_delivery import due_text  # noqa: F401
+from .test_story import place_order
 
 pytestmark = [pytest.mark.delivery]
 
@@ -88,24 +89,44 @@ def test_one_send_costs_one_commit(shopping):
     assert commits(many) - commits(few) <= 10 + 2
 
 
+@pytest.fixture
+def asleep(monkeypatch):
+    """Lets five seconds pass for this worker and nobody else; counts how often the gate is asked."""
+    passed, asked, verdicts = [0.0], [], gates.verdicts
+    monkeypatch.setattr(Stopwatch, "steady", staticmethod(lambda: passed[0]))
+    monkeypatch.setattr(gates, "verdicts", lambda *args, **kwargs: asked.append(1) or verdicts(*args, **kwargs))
+
+    def sleep():
+        passed[0] += 5.0
+
+    sleep.asked = asked
+    return sleep
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("stop", ["after_gate", "after_attempt_commit"])
-def test_a_worker_that_was_held_up_after_the_gate_asks_again(shopping, due_text, at_stop, monkeypatch, stop):  # noqa: F811
-    passed = [0.0]
-    monkeypatch.setattr(Stopwatch, "steady", staticmethod(lambda: passed[0]))
-    asked = []
-    verdicts = gates.verdicts
-    monkeypatch.setattr(gates, "verdicts", lambda *args, **kwargs: asked.append(1) or verdicts(*args, **kwargs))
-    at_stop(stop, lambda: passed.__setitem__(0, passed[0] + 5.0))
+def test_a_worker_that_was_held_up_after_the_gate_asks_again(shopping, due_text, at_stop, asleep, stop):  # noqa: F811
+    at_stop(stop, asleep)
 
     delivery.dispatch(now=shopping.clock.now)
 
-    if stop == "after_gate":
-        assert (len(asked), states()) == (3, ["accepted"])
-    else:
-        # The attempt was written down, so it is over; but nothing left, and it is tried again like any other.
-        assert (len(asked), states(), MemoryGateway.calls) == (2, ["scheduled"], [])
-        assert Message.objects.get().detail.startswith("held_up")
+    assert (len(asleep.asked), states()) == (3, ["accepted"])
+
+
+@pytest.mark.django_db
+def test_what_changed_while_it_was_held_up_still_counts(shopping, due_text, at_stop, asleep):  # noqa: F811
+    def ordered_meanwhile():
+        asleep()
+        place_order(shopping, cart="")
+
+    at_stop("after_attempt_commit", ordered_meanwhile)
+
+    delivery.dispatch(now=shopping.clock.now)
+    # The attempt was written down and never made; it is due again, and then there is a reason.
+    assert (states(), Message.objects.get().detail) == (["scheduled"], "held_up The worker was held up.")
+    delivery.dispatch(now=shopping.clock.advance(seconds=10))
+
+    assert (states(), Message.objects.get().reason, MemoryGateway.calls) == (["cancelled"], "ordered", [])
 
 
 @pytest.mark.django_db

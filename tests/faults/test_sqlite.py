@@ -66,7 +66,8 @@ def test_on_sqlite_restarts_and_a_second_scheduler_leave_nothing_in_doubt(make_r
         leaving = list(workers)
         slowest = max(slowest, *roll(rig, workers))
         codes |= {worker.returncode for worker in leaving}
-    rig.run("django", "retarget_tick", "--until-idle")
+    # On default options it may say that part of the work failed: the loops go on with it.
+    rig.start(1, command=("retarget_tick", "--until-idle"))[0].wait(120)
     rig.settle(300)
 
     verdict = rig.check()

@@ -159,7 +159,7 @@ def test_a_template_error_parks_only_whom_it_meets_and_mended_it_goes_out_once(m
     )
 
 
-CASES = length(40, 3000)
+CASES = length(40, 1500)
 SHOP_HOLES = {
     "logo_url": "",
     "support_phone": "",
