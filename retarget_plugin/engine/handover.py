@@ -30,7 +30,7 @@ FRESH, STILL_FRESH = 0.2, 0.2
 TURN_SECONDS = 10.0
 #: How far ahead a worker books its place at a way with a rate, and how late it may come to it.
 AHEAD, TOO_LATE = timedelta(milliseconds=80), timedelta(milliseconds=80)
-FIRST_PACE, LARGEST_PACE = 10, 100
+FIRST_PACE, LARGEST_PACE = 1, 100
 
 Settle = Callable[..., str]
 
@@ -84,8 +84,10 @@ class Turn:
 
     @property
     def _must_end(self) -> bool:
+        """However slow the shop is, something comes of every turn: time is up only once it has."""
         taken = self._watch.seconds - self._began
-        return self.is_closed or self._should_stop() or taken > min(TURN_SECONDS, conf.settings.LEASE_SECONDS / 2)
+        is_over = bool(self._tally or self.attempted) and taken > min(TURN_SECONDS, conf.settings.LEASE_SECONDS / 2)
+        return self.is_closed or self._should_stop() or is_over
 
     # -- before the network ----------------------------------------------------------------------------------------
 

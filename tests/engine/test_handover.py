@@ -85,7 +85,7 @@ def test_one_send_costs_one_commit(shopping):
         return sum(query["sql"] == "COMMIT" for query in queries)
 
     assert states() == ["accepted"] * 22
-    # Ten more sends; and two more, since every tenth message is a moment to write down what is known.
+    # Ten more sends; and two more for the portion that they are written in.
     assert commits(many) - commits(few) <= 10 + 2
 
 

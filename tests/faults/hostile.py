@@ -102,7 +102,7 @@ def grow(seed: int) -> str:
     chance = random.Random(seed)
     source = "{% assign a = 'abc' %}" + "".join(_branch(chance, depth=0) for _piece in range(chance.randint(1, 6)))
     if chance.random() < 0.3:
-        source *= chance.choice((10, 100, 1_000))
+        source *= min(chance.choice((10, 100, 1_000)), 120_000 // len(source) + 1)
     if chance.random() < 0.1:
         cut = chance.randrange(len(source) + 1)
         source = (

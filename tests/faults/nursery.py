@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
@@ -146,23 +147,40 @@ def main() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     living: set[int] = set()
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: _look_after(living))
-    for line in sys.stdin:
-        # An order is not interrupted: a child that ends at once is announced before it is mourned.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        order = json.loads(line)
-        if "signal" in order:
-            if order["pid"] in living:
-                os.kill(order["pid"], order["signal"])
-        elif pid := os.fork():
-            living.add(pid)
-            _say(pid=pid, event="started", output=order["output"])
-        else:
-            return _live(**order)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    bell, ringer = os.pipe()
+    os.set_blocking(ringer, False)
+    # The handler only rings: children are looked after between two orders, and never in the middle of one.
+    signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    # Unbuffered, so that what has arrived and what `select` sees are the same.
+    orders = os.fdopen(0, "rb", buffering=0, closefd=False)
+    while True:
+        ready, _, _ = select.select([orders, bell], [], [])
+        if bell in ready:
+            os.read(bell, 4096)
+            _look_after(living)
+        if orders in ready:
+            line = orders.readline()
+            if not line:
+                break
+            if (mine := _obey(json.loads(line), living)) is not None:
+                return _live(**mine)
     for pid in living:
         _kill_group(pid)
+
+
+def _obey(order: dict[str, Any], living: set[int]) -> dict[str, Any] | None:
+    """Do as told. In a new child, the order is the answer: its life."""
+    if "signal" in order:
+        if order["pid"] in living:
+            os.kill(order["pid"], order["signal"])
+        return None
+    pid = os.fork()
+    if not pid:
+        return order
+    living.add(pid)
+    _say(pid=pid, event="started", output=order["output"])
+    return None
 
 
 def _look_after(living: set[int]) -> None:
@@ -193,8 +211,8 @@ def _say(**event: Any) -> None:
 def _live(module: str, arguments: list[str], output: str, environment: dict[str, str]) -> None:
     """The child's own life, from its own process group to its end."""
     os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     out, nothing = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), os.open(os.devnull, os.O_RDONLY)
     for number, source in ((0, nothing), (1, out), (2, out)):
         os.dup2(source, number)
