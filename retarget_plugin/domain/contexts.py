@@ -163,9 +163,9 @@ def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[st
     }
 
 
-def _check_amount(amount: Decimal) -> None:
+def _check_amount(amount: Decimal | None) -> None:
     # copy_abs and compare round nothing, so that they cannot overflow either.
-    if not amount.is_finite() or amount.copy_abs() >= _MONEY_LIMIT:
+    if amount is None or not amount.is_finite() or amount.copy_abs() >= _MONEY_LIMIT:
         raise TemplateError("a price of the cart is not a number that can be shown")
 
 

@@ -137,7 +137,8 @@ def _unknown(model: type[Cart] | type[Order], shop: Shop, references: Iterable[s
 
 def _among(rows: QuerySet[Any], references: Iterable[str]) -> list[str]:
     """Those of `references` that `rows` hold. Asked in parts: a statement takes only so many values."""
-    asked, size = list(references), conf.settings.BATCH_SIZE
+    # PostgreSQL refuses to be asked about a text with a zero byte, which no row holds.
+    asked, size = [reference for reference in references if "\0" not in reference], conf.settings.BATCH_SIZE
     found: list[str] = []
     for start in range(0, len(asked), size):
         found += rows.filter(reference__in=asked[start : start + size]).values_list("reference", flat=True)

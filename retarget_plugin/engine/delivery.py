@@ -17,13 +17,11 @@ from retarget_plugin.exceptions import ConfigurationError
 from retarget_plugin.models import FlowRun, FlowVersion, Message, Shop
 from retarget_plugin.models.clock import Stopwatch
 
-from . import decisions, gateways, handover, installation, ledger, limits, orders
+from . import decisions, gates, gateways, handover, installation, ledger, limits, orders
 
 logger = logging.getLogger("retarget_plugin.delivery")
 
 RELATED = ("shop", "contact", "run__flow", "run__version", "run__cart")
-#: A message that waits longer than this for a worker is late: it goes out at the shop's catch-up rate.
-LATE = timedelta(minutes=15)
 #: Unused catch-up that is kept, so that a burst is no larger than this.
 CATCH_UP_SAVED = timedelta(seconds=10)
 NO_GATEWAY_WAIT = timedelta(minutes=5)
@@ -152,9 +150,10 @@ def _serve(
     fresh = []
     if len(late) < most:
         fresh = ledger.take(
-            shop, way.channel, gateways=labels, after=now - LATE, until=now, limit=most - len(late), now=now
+            shop, way.channel, gateways=labels, after=now - gates.LATE, until=now, limit=most - len(late), now=now
         )
-    claimed = _load([message.pk for message in late + fresh])
+    # What is due now first: what is late has waited long already.
+    claimed = _load([message.pk for message in fresh]) + _load([message.pk for message in late])
     if not claimed:
         return Counter()
     try:
@@ -174,12 +173,14 @@ def _take_late(
 ) -> tuple[list[Message], float]:
     """What waited for long, as much of it as the shop's catch-up rate allows; and that rate, in messages a second."""
     rate = shop.catch_up_per_minute / 60
-    if not ledger.is_waiting(shop, way.channel, until=now - LATE):
+    if not ledger.is_waiting(shop, way.channel, until=now - gates.LATE):
         return [], rate
     allowed = limits.allow(_catch_up(shop), rate=rate, wanted=most, saved=CATCH_UP_SAVED, now=now)
     taken = []
     if allowed:
-        taken = ledger.take(shop, way.channel, gateways=labels, after=None, until=now - LATE, limit=allowed, now=now)
+        taken = ledger.take(
+            shop, way.channel, gateways=labels, after=None, until=now - gates.LATE, limit=allowed, now=now
+        )
     limits.give_back(_catch_up(shop), rate=rate, count=allowed - len(taken))
     return taken, rate
 

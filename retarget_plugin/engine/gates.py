@@ -15,12 +15,14 @@ from retarget_plugin.domain import abandonment, flows
 from retarget_plugin.domain.consent import basis_for
 from retarget_plugin.domain.limits import next_free
 from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, MessageState, Purpose, Reason, RunState
-from retarget_plugin.models import Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
+from retarget_plugin.models import Breaker, Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
 
 from . import consent, hours, installation, limits
 
 WHILE_PAUSED = timedelta(minutes=5)
 ON_RECORD = timedelta(days=7)
+#: A message is late when it has waited longer than this for a worker.
+LATE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class _Known:
     sent: dict[int, list[_Sent]]
     halted: str
     open_stages: dict[int, list[str]]
+    earlier: dict[int, list[Message]]
     spent: set[int]
 
 
@@ -98,6 +101,7 @@ def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
         sent=_sent(contacts, now=now),
         halted=installation.is_halted(),
         open_stages=stages,
+        earlier=_earlier(contacts, now=now),
         spent={shop.pk for shop in {message.shop for message in messages} if limits.is_spent(shop, now=now)},
     )
 
@@ -117,6 +121,18 @@ def _free_at(sent: Sequence[_Sent], message: Message, shop: Shop, *, channel: st
     gap = (1, timedelta(minutes=shop.gap_minutes))
     free = next_free(now, [other.at for other in others], [gap] if shop.gap_minutes else [])
     return max(free, next_free(now, same, shop.caps(channel)))
+
+
+def _earlier(contacts: Iterable[int], *, now: datetime) -> dict[int, list[Message]]:
+    """Contact -> what it should have got long ago and nobody has looked at yet. Nothing while a gateway is in trouble: what
+    it does not carry holds up nothing else."""
+    found: dict[int, list[Message]] = defaultdict(list)
+    untouched = Message.objects.filter(
+        contact__in=contacts, state__in=(MessageState.SCHEDULED, MessageState.CLAIMED), reason="", not_after__gte=now
+    )
+    for other in untouched.filter(due_at__lt=now - LATE).only("contact_id", "due_at"):
+        found[other.contact_id].append(other)
+    return {} if found and Breaker.objects.filter(open_until__isnull=False).exists() else found
 
 
 def _suppressed(messages: Sequence[Message]) -> set[tuple[int, str, str]]:
@@ -139,7 +155,8 @@ def _orders(messages: Sequence[Message], runs: Sequence[FlowRun], rebuilt: Mappi
     carts = {run.cart_id for run in runs if run.cart_id} | set(rebuilt)
     emails, phones = {p.email for p in people if p.email}, {p.phone for p in people if p.phone}
     same = Q(contact__in={person.pk for person in people}) | Q(cart__in=carts)
-    same |= Q(email__in=emails) | Q(phone__in=phones)
+    # Said twice, since of a list of more than a hundred PostgreSQL does not see that none is empty, and the indexes are partial.
+    same |= Q(email__in=emails) & ~Q(email="") | Q(phone__in=phones) & ~Q(phone="")
     since = min(run.anchored_at for run in runs)
     shops = {message.shop_id for message in messages}
     return list(Order.objects.filter(same, shop__in=shops, placed_at__gte=since, cancelled_at=None))
@@ -249,6 +266,11 @@ def _time_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | N
         return Verdict(Reason.DEADLINE_PASSED, facts={"not_after": message.not_after.isoformat()})
     run = message.run
     step = flows.parse(run.version.definition).step(message.step) if run else None
+    earlier = known.earlier.get(message.contact_id, ())
+    first = min(earlier, key=lambda other: (other.due_at, other.pk), default=message)
+    if (first.due_at, first.pk) < (message.due_at, message.pk):
+        # After an outage, by whichever way: what was due first goes first.
+        return Verdict(Reason.FREQUENCY_CAP, until=now + WHILE_PAUSED, facts={"first": first.pk})
     if message.state == MessageState.CLAIMED and message.due_at > now:
         # Its cart was left once more since it was claimed.
         return Verdict(Reason.ACTIVE_AGAIN, until=message.due_at)

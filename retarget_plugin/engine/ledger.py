@@ -163,7 +163,7 @@ def hold(held: Sequence[tuple[Message, Held]], *, now: datetime) -> Counter[str]
     """Postpone claimed messages within their deadlines or end them, each with its reason; one decision each."""
     if not held:
         return Counter()
-    groups: dict[tuple[Consequence, str], list[Message]] = defaultdict(list)
+    groups: dict[tuple[MessageState, Reason, datetime | None, str], list[Message]] = defaultdict(list)
     entries = []
     with transaction.atomic():
         locked = _owned([message for message, _ in held]).select_for_update(of=("self",))
@@ -174,22 +174,18 @@ def hold(held: Sequence[tuple[Message, Held]], *, now: datetime) -> Counter[str]
                 continue
             due_at, not_after = owned[message.pk]
             following = after_hold(because, due_at=due_at, not_after=not_after, in_doubt=message.is_in_doubt)
-            groups[following, because.detail[:500]].append(message)
+            again_at = following.due_at if following.state is MessageState.SCHEDULED else None
+            groups[following.state, following.reason, again_at, because.detail[:500]].append(message)
             entries.append((message, because.reason, {**because.facts, "state": following.state.value}))
-        for (following, detail), messages in groups.items():
-            _owned(messages).update(
-                state=following.state,
-                reason=following.reason,
-                detail=detail,
-                due_at=following.due_at,
-                leased_until=None,
-            )
+        for (state, reason, again_at, detail), messages in groups.items():
+            changes = {"due_at": again_at} if again_at else {}
+            _owned(messages).update(state=state, reason=reason, detail=detail, leased_until=None, **changes)
             for message in messages:
-                message.state = following.state
-                if following.state != MessageState.SCHEDULED:
-                    _announce(message, following.state, following.reason)
+                message.state = state
+                if not again_at:
+                    _announce(message, state, reason)
         decisions.about_messages(entries, now=now)
-    return Counter(following.state.value for (following, _), messages in groups.items() for _message in messages)
+    return Counter(state.value for (state, *_), messages in groups.items() for _message in messages)
 
 
 def set_aside(message: Message, state: MessageState, reason: Reason, detail: str, *, now: datetime) -> str:

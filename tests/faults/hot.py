@@ -21,6 +21,7 @@ import django
 #: Tables with a handful of rows are read from end to end, and rightly so.
 SMALL = re.compile("shop|flow|flowversion|breaker|budget|throttle|installation")
 STATEMENT = re.compile(r"SELECT|UPDATE|INSERT|DELETE", re.IGNORECASE)
+LIST = re.compile(r"\(%s(, %s)*\)")
 PAGE = "/admin/retarget_plugin/message/"
 
 
@@ -64,7 +65,9 @@ def plans() -> dict[str, Any]:
     with connection.execute_wrapper(explain):
         done = tick.once(now=database_now())
     assert not done["failed"], done
-    scans = [f"{', '.join(tables)}: {sql[sql.find(' WHERE ') :][:300]}" for sql, tables in seen.items() if tables]
+    scans = [
+        f"{', '.join(tables)}: {LIST.sub('(…)', sql[sql.find(' WHERE ') :])}" for sql, tables in seen.items() if tables
+    ]
     return {"statements": len(seen), "scans": scans, "done": dict(done)}
 
 

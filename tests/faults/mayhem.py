@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .nursery import Worker
 from .rig import FINAL, Rig
@@ -97,6 +98,14 @@ def discharge(workers: list[Worker]) -> None:
             worker.wait(20)
         except TimeoutError:
             worker.kill()
+
+
+def wait_until(predicate: Callable[[], Any], seconds: float) -> None:
+    """Until `predicate` is true. Raises AssertionError where it stays false."""
+    until = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < until, f"still not after {seconds} s"
+        time.sleep(0.02)
 
 
 def _watch(is_enough: Callable[[], bool], supply: Supply, workers: list[Worker], *, what: str) -> None:
