@@ -83,6 +83,9 @@ class InstallationAdmin(ButtonsMixin, ReadOnlyAdmin):
     buttons = BUTTONS
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self.has_view_permission(request):
+            # Nobody should have to wait for a first worker to be able to stop it.
+            installation.beat(now=timezone.now())
         row = self.get_queryset(request).first() if self.has_view_permission(request) else None
         return redirect(self.page("change", row.pk)) if row else super().changelist_view(request, extra_context)
 

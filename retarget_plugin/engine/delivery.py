@@ -146,12 +146,12 @@ def _serve(
     turn: handover.Turn, way: gateways.Way, shop: Shop, labels: list[str], *, limit: int | None, now: datetime
 ) -> Counter[str]:
     most = limit or conf.settings.BATCH_SIZE
-    late, rate = _take_late(way, shop, labels, most=max(1, most // 4), now=now)
-    fresh = []
-    if len(late) < most:
-        fresh = ledger.take(
-            shop, way.channel, gateways=labels, after=now - gates.LATE, until=now, limit=most - len(late), now=now
-        )
+    # What is late goes out too, however much is due now; a quarter of the room at least.
+    kept = most // 4 if ledger.is_waiting(shop, way.channel, until=now - gates.LATE) else 0
+    fresh = ledger.take(
+        shop, way.channel, gateways=labels, after=now - gates.LATE, until=now, limit=most - kept, now=now
+    )
+    late, rate = _take_late(way, shop, labels, most=most - len(fresh), now=now)
     # What is due now first: what is late has waited long already.
     claimed = _load([message.pk for message in fresh]) + _load([message.pk for message in late])
     if not claimed:
@@ -173,7 +173,7 @@ def _take_late(
 ) -> tuple[list[Message], float]:
     """What waited for long, as much of it as the shop's catch-up rate allows; and that rate, in messages a second."""
     rate = shop.catch_up_per_minute / 60
-    if not ledger.is_waiting(shop, way.channel, until=now - gates.LATE):
+    if not most or not ledger.is_waiting(shop, way.channel, until=now - gates.LATE):
         return [], rate
     allowed = limits.allow(_catch_up(shop), rate=rate, wanted=most, saved=CATCH_UP_SAVED, now=now)
     taken = []

@@ -344,6 +344,9 @@ def lawless(transactional_db):
         editor.alter_field(Message, key, lax)
     with connection.schema_editor() as editor:
         editor.remove_constraint(Message, once)
+    with connection.cursor() as cursor:
+        laws = connection.introspection.get_constraints(cursor, Message._meta.db_table)
+    assert [name for name, law in laws.items() if law["unique"] and law["columns"] == ["key"]] == []
     yield
     Message.objects.all().delete()
     with connection.schema_editor() as editor:

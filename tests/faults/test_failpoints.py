@@ -11,7 +11,7 @@ from .mayhem import Supply, freeze_at, kill_at
 
 LEASE = 2
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(900)]
 
 
 @pytest.mark.promise

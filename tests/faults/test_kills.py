@@ -19,7 +19,7 @@ from .rig import Rig
 LEASE = 5
 GATEWAY_SECONDS = 5
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)

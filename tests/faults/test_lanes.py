@@ -17,7 +17,7 @@ from .mayhem import discharge, wait_until
 pytestmark = [
     pytest.mark.promise,
     pytest.mark.slow,
-    pytest.mark.xdist_group("faults"),
+    pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(900),
 ]
 

@@ -25,7 +25,7 @@ from tests.promises import length
 from . import databases
 from .storefront import Shoppers, Storefront
 
-real_processes = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]
+real_processes = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(900)]
 
 
 def in_place(marks):

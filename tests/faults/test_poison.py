@@ -14,7 +14,7 @@ from .test_scale import percentile
 
 pytestmark = [pytest.mark.promise, pytest.mark.timeout(900)]
 
-MAILS = length(24, 1000)
+MAILS = length(16, 1000)
 CREW = length(2, 4)
 POISON = {f"person{number}@example.com": deed for number, deed in enumerate(("raise", "hang", "eat", "segfault"))}
 

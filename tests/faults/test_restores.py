@@ -18,7 +18,7 @@ from .rig import Rig
 
 SOON = 4.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(600)]
 
 
 def back_up(rig: Rig, folder: Path) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from .storefront import Shoppers, Storefront
 WORKERS = 3
 KINDS = ("sqlite", "sqlite-default")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(900)]
 
 
 @pytest.mark.promise
@@ -56,7 +56,7 @@ def test_on_sqlite_kills_and_restarts_lose_nothing_while_shoppers_notice_nothing
 def test_on_sqlite_restarts_and_a_second_scheduler_leave_nothing_in_doubt(make_rig, promise, kind):
     rig = make_rig(database=kind, LEASE_SECONDS=30, BATCH_SIZE=50)
     rig.smtp.answer_seconds = rig.gateway.answer_seconds = 0.05
-    people, rounds = length(25, 300), length(1, 20)
+    people, rounds = length(15, 300), length(1, 20)
     supply = Supply(rig, emails=people, texts=people, least=length(10, 100))
     supply.refill()
     workers, codes, slowest = rig.start(WORKERS), set(), 0.0

@@ -426,7 +426,7 @@ def shop(db, settings, monkeypatch):
 
 
 def test_no_order_of_events_breaks_a_rule(shop, promise):
-    examples, steps = length((40, 25), (2000, 50))
+    examples, steps = length((15, 25), (2000, 50))
 
     run_state_machine_as_test(
         Shopping,
