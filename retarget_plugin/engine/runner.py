@@ -28,18 +28,27 @@ class Runner:
 
     def __init__(self, *, clock: Callable[[], datetime], pause: float, report: Report = lambda done: None) -> None:
         self._clock, self._pause, self._report = clock, pause, report
+        self._is_asked_to_stop = False
         self._stopping = threading.Event()
         self._lanes: dict[str, _Lane] = {}
         self._reconciled = float("-inf")
         self._trouble = _Trouble()
 
     def stop(self) -> None:
-        """Begin nothing new. What is being handed over is finished."""
-        self._stopping.set()
+        """Begin nothing new. What is being handed over is finished. A signal's handler may call this at any moment, so it
+        takes no lock."""
+        self._is_asked_to_stop = True
 
     @property
     def is_stopping(self) -> bool:
-        return self._stopping.is_set()
+        if self._is_asked_to_stop:
+            self._stopping.set()
+        return self._is_asked_to_stop
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self.is_stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.2, left))
 
     def is_alive(self, *, within: float) -> bool:
         """True when every thread has come round within so many seconds."""
@@ -50,7 +59,7 @@ class Runner:
         while not self.is_stopping:
             heartbeat()
             if not self._round():
-                self._stopping.wait(self._pause)
+                self._rest(self._pause)
         self._end()
 
     def drain(self, *, seconds: float) -> None:
@@ -61,7 +70,7 @@ class Runner:
             if not did and all(lane.is_idle for lane in self._lanes.values()):
                 break
             if not did:
-                self._stopping.wait(self._pause if self._trouble.lasts else 0.05)
+                self._rest(self._pause if self._trouble.lasts else 0.05)
         self.stop()
         self._end()
 
@@ -99,6 +108,7 @@ class Runner:
                 lane.start()
 
     def _end(self) -> None:
+        self._stopping.set()
         for lane in self._lanes.values():
             lane.wake()
         for lane in self._lanes.values():
