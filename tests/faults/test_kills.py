@@ -13,8 +13,8 @@ from tests import services
 from tests.promises import length
 
 from . import paper
-from .mayhem import LANES, Supply, discharge, kill_at_random, roll
-from .rig import Rig
+from .mayhem import LANES, Supply, discharge, kill_at_random, roll, wait_until
+from .rig import LOOP, Rig
 
 LEASE = 5
 GATEWAY_SECONDS = 5
@@ -110,6 +110,21 @@ def test_a_rolling_restart_leaves_nothing_undone_and_nothing_in_doubt(make_rig, 
         holds=not (verdict.lost or verdict.doubled or verdict.unknown or verdict.unrecorded or verdict.strangers)
         and slowest <= GATEWAY_SECONDS + 5,
     )
+
+
+def test_a_crew_told_to_stop_over_and_over_leaves_as_quietly_as_told_once(make_rig):
+    rig = make_rig(LEASE_SECONDS=30)
+    rig.gateway.answer_seconds = 0.1
+    rig.prepare(texts=40, is_queued=True)
+    (crew,) = rig.start(1, command=[*LOOP, "--workers", "2"])
+    wait_until(lambda: len(rig.journal("sms")) >= 5, seconds=60)
+
+    for _time in range(50):
+        crew.terminate()
+
+    assert crew.wait(GATEWAY_SECONDS + 5) == 0
+    verdict = rig.check()
+    assert not (verdict.doubled or verdict.unknown or verdict.unrecorded)
 
 
 @pytest.mark.promise
