@@ -14,14 +14,13 @@ from retarget_plugin.domain.delivery import Held, after_outcome
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import Channel, MessageState, OutcomeKind, Reason
 from retarget_plugin.exceptions import ConfigurationError
-from retarget_plugin.models import FlowRun, FlowVersion, Message, Shop
+from retarget_plugin.models import FlowRun, Message, Shop
 from retarget_plugin.models.clock import Stopwatch
 
 from . import decisions, gates, gateways, handover, installation, ledger, limits, orders
 
 logger = logging.getLogger("retarget_plugin.delivery")
 
-RELATED = ("shop", "contact", "run__flow", "run__version", "run__cart")
 #: Unused catch-up that is kept, so that a burst is no larger than this.
 CATCH_UP_SAVED = timedelta(seconds=10)
 NO_GATEWAY_WAIT = timedelta(minutes=5)
@@ -65,7 +64,7 @@ def recover(*, now: datetime) -> Counter[str]:
     tally["expired"] = ledger.expire(now=now)
     lost = Message.objects.filter(leased_until__lt=now, state=MessageState.ATTEMPTING)
     outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="The worker ended before the provider's answer was known.")
-    for message in lost.select_related(*RELATED).order_by("pk")[: conf.settings.BATCH_SIZE]:
+    for message in lost.order_by("pk")[: conf.settings.BATCH_SIZE].whole(with_texts=False):
         tally[settle(message, outcome, now=now)] += 1
     return tally
 
@@ -153,7 +152,7 @@ def _serve(
     )
     late, rate = _take_late(way, shop, labels, most=most - len(fresh), now=now)
     # What is due now first: what is late has waited long already.
-    claimed = _load([message.pk for message in fresh]) + _load([message.pk for message in late])
+    claimed = _load(fresh) + _load(late)
     if not claimed:
         return Counter()
     try:
@@ -189,12 +188,6 @@ def _catch_up(shop: Shop) -> str:
     return f"catch-up:{shop.pk}"
 
 
-def _load(ids: list[int]) -> list[Message]:
-    """The messages with all they need. A version's compiled texts are large: they are read once for all its messages."""
-    rows = Message.objects.filter(pk__in=ids).select_related(*RELATED).defer("run__version__content")
-    messages = list(rows.order_by("due_at", "pk")) if ids else []
-    versions = FlowVersion.objects.in_bulk({message.run.version_id for message in messages if message.run})
-    for message in messages:
-        if message.run:
-            message.run.version = versions[message.run.version_id]
-    return messages
+def _load(taken: list[Message]) -> list[Message]:
+    ids = [message.pk for message in taken]
+    return Message.objects.filter(pk__in=ids).order_by("due_at", "pk").whole(with_texts=True) if ids else []

@@ -69,11 +69,7 @@ def verdict(message: Message, *, now: datetime) -> Verdict:
 
 def verdicts(messages: Sequence[Message], *, now: datetime) -> dict[int, Verdict]:
     """Verdicts by message id, in a fixed number of queries for the whole batch. Everything is read afresh."""
-    fresh = list(
-        Message.objects.filter(pk__in=[message.pk for message in messages])
-        .select_related("shop", "contact", "run__flow", "run__version", "run__cart")
-        .defer("run__version__content")
-    )
+    fresh = Message.objects.filter(pk__in=[message.pk for message in messages]).whole(with_texts=False)
     known = _gather(fresh, now=now)
     return {message.pk: _judge(message, known, now=now) for message in fresh}
 
@@ -165,15 +161,13 @@ def _orders(messages: Sequence[Message], runs: Sequence[FlowRun], rebuilt: Mappi
 def _judge(message: Message, known: _Known, *, now: datetime) -> Verdict:
     """The gates in order: what ends a message for good comes before what only postpones it."""
     record = known.consents.get((message.contact_id, message.channel))
-    for refusal in (
-        _person_gate(message, record, known),
-        _subject_gate(message, known, now=now),
-        _flow_gate(message, known, now=now),
-        _time_gate(message, known, now=now),
-    ):
-        if refusal is not None:
-            return refusal
-    return Verdict(consent_record_id=record.record_id if record else None)
+    return (
+        _person_gate(message, record, known)
+        or _subject_gate(message, known, now=now)
+        or _flow_gate(message, known, now=now)
+        or _time_gate(message, known, now=now)
+        or Verdict(consent_record_id=record.record_id if record else None)
+    )
 
 
 def _address(message: Message) -> str:

@@ -30,6 +30,8 @@ FRESH, STILL_FRESH = 0.2, 0.2
 TURN_SECONDS = 10.0
 #: How far ahead a worker books its place at a way with a rate, and how late it may come to it.
 AHEAD, TOO_LATE = timedelta(milliseconds=80), timedelta(milliseconds=80)
+#: What a worker may need to wake up.
+WAKING = timedelta(milliseconds=20)
 FIRST_PACE, LARGEST_PACE = 1, 100
 
 Settle = Callable[..., str]
@@ -179,12 +181,12 @@ class Turn:
         """For how many the gate is asked at once: where a rate is kept, no more than can leave before its answer is old."""
         return max(1, int(self._way.rate * FRESH / 2)) if self._way.rate else LARGEST_PACE
 
-    def _has_place(self) -> bool:
-        """Book a place at a way with a rate, and wait for it; False when none comes soon enough. Only what is about to
+    def _has_place(self, *, ahead: timedelta) -> bool:
+        """Book a place at a way with a rate, and wait for it; False when none comes within `ahead`. Only what is about to
         leave books one: a place that nobody uses is lost to all workers."""
         if not self._way.rate:
             return True
-        places = limits.reserve(self._way.name, rate=self._way.rate, count=1, ahead=AHEAD, now=self._watch.now)
+        places = limits.reserve(self._way.name, rate=self._way.rate, count=1, ahead=ahead, now=self._watch.now)
         if not places:
             self._write_pending()
             self._rest(AHEAD.total_seconds() / 2)
@@ -240,8 +242,9 @@ class Turn:
 
     def _may_go(self, item: _Ready, *, since: float) -> bool:
         """Wait for a place, where there is a rate; False when the gate's answer has grown old meanwhile."""
-        while not self._must_end and self._watch.seconds - since <= FRESH:
-            if self._has_place():
+        while not self._must_end and (left := since + FRESH - self._watch.seconds) >= 0:
+            # A place that comes after the answer has grown old would be booked for nobody.
+            if self._has_place(ahead=min(AHEAD, timedelta(seconds=left) - WAKING)):
                 return self._watch.seconds - since <= FRESH
         return False
 

@@ -11,8 +11,27 @@ from retarget_plugin.domain.vocabulary import MessageState
 from . import choices
 from .consent import ConsentRecord
 from .contacts import Contact
-from .flows import FlowRun
+from .flows import Flow, FlowRun, FlowVersion
 from .shops import Shop
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def whole(self, *, with_texts: bool) -> list[Message]:
+        """The messages with all that is decided on; what many share (shop, flow, version) is read once for all of them.
+
+        `with_texts`: the versions' compiled texts too, which are large.
+        """
+        messages = list(self.select_related("contact", "run__cart"))
+        runs = [message.run for message in messages if message.run]
+        shops = Shop.objects.in_bulk({message.shop_id for message in messages})
+        flows = Flow.objects.in_bulk({run.flow_id for run in runs})
+        texts = FlowVersion.objects.all() if with_texts else FlowVersion.objects.defer("content")
+        versions = texts.in_bulk({run.version_id for run in runs})
+        for message in messages:
+            message.shop = shops[message.shop_id]
+        for run in runs:
+            run.flow, run.version = flows[run.flow_id], versions[run.version_id]
+        return messages
 
 
 class Message(models.Model):
@@ -68,6 +87,8 @@ class Message(models.Model):
     opened_at = models.DateTimeField(_("opened"), null=True, blank=True)
     clicked_at = models.DateTimeField(_("clicked by a human"), null=True, blank=True)
     unsubscribed_at = models.DateTimeField(_("unsubscribed"), null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("message")

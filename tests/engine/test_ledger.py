@@ -83,7 +83,7 @@ def test_a_verb_makes_only_changes_that_are_allowed(shopping, due_text, state, v
     is_leased = state in (MessageState.CLAIMED, MessageState.ATTEMPTING)
     lease = shopping.clock.now + timedelta(minutes=2) if is_leased else None
     Message.objects.update(state=state, fence=1, leased_until=lease)
-    message = Message.objects.select_related(*delivery.RELATED).get()
+    message = Message.objects.all().whole(with_texts=False)[0]
 
     VERBS[verb](message, shopping.clock.now)
 
@@ -95,7 +95,7 @@ def test_a_lease_that_was_taken_over_is_nobody_elses_to_hold(shopping, due_text)
     claimed = ledger.take(
         shopping.shop, "sms", gateways=[""], after=None, until=shopping.clock.now, limit=5, now=shopping.clock.now
     )
-    held = [(Message.objects.select_related(*delivery.RELATED).get(pk=claimed[0].pk), Held(Reason.ORDERED))]
+    held = [(Message.objects.filter(pk=claimed[0].pk).whole(with_texts=False)[0], Held(Reason.ORDERED))]
     Message.objects.update(fence=9, leased_until=shopping.clock.now + timedelta(hours=1))
 
     ledger.hold(held, now=shopping.clock.now)
@@ -112,7 +112,7 @@ def test_a_message_in_doubt_is_never_called_cancelled(shopping, due_text):  # no
         leased_until=shopping.clock.now + timedelta(minutes=2),
         key_until=shopping.clock.now + timedelta(hours=1),
     )
-    message = Message.objects.select_related(*delivery.RELATED).get()
+    message = Message.objects.all().whole(with_texts=False)[0]
 
     ledger.hold([(message, Held(Reason.ORDERED))], now=shopping.clock.now)
 
@@ -125,7 +125,7 @@ def test_a_worker_given_up_for_dead_may_still_bring_the_truth(shopping, due_text
         state="attempting", fence=1, attempts_made=1, gateway="default", leased_until=shopping.clock.now
     )
     Attempt.objects.create(message=due_text, fence=1, gateway="default", started_at=shopping.clock.now)
-    frozen = Message.objects.select_related(*delivery.RELATED).get()
+    frozen = Message.objects.all().whole(with_texts=False)[0]
     delivery.recover(now=shopping.clock.advance(seconds=1))
     assert Message.objects.get().state == "unknown"
 
