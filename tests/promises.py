@@ -5,13 +5,19 @@ A test that proves one carries `@pytest.mark.promise` and takes the fixture `pro
     promise("D1", run="10,000 sends, 8 workers, 312 kills", figure="lost 0", bar="lost 0", holds=lost == 0)
 
 which writes the row and fails the test where the bar is not reached. One promise may have several rows.
+
+A full run takes hours. With `--keep FILE` what has been shown is kept, and the next run of the very same code goes on
+with the rest; where a line of the code has changed since, it begins anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -124,14 +130,35 @@ def promise(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 
 class Table:
-    """Collects the rows, also from other processes, and prints them at the end of a full run."""
+    """Collects the rows, also from other processes and earlier runs, and prints them at the end of a full run."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_in: Path | None, *, is_worker: bool) -> None:
         self.rows: list[Row] = []
+        self._kept_in, self._shown = None if is_worker else kept_in, set[str]()
+        if kept_in is None:
+            return
+        first = {"code": code(), "long": is_long()}
+        lines = [json.loads(line) for line in kept_in.read_text().splitlines()] if kept_in.exists() else []
+        if lines[:1] != [first]:
+            kept_in.write_text(json.dumps(first) + "\n")
+        else:
+            self._shown = {line["test"] for line in lines[1:]}
+            self.rows = [Row(**row) for line in lines[1:] for row in line["rows"]]
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        shown = [item for item in items if _name(item.nodeid) in self._shown]
+        items[:] = [item for item in items if item not in shown]
+        if shown:
+            config.hook.pytest_deselected(items=shown)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            self.rows += [Row(**value) for name, value in report.user_properties if name == "promise"]
+        rows = [value for name, value in report.user_properties if name == "promise"]
+        if report.when != "call" or not rows:
+            return
+        self.rows += [Row(**row) for row in rows]
+        if report.passed and self._kept_in is not None:
+            with self._kept_in.open("a") as file:
+                file.write(json.dumps({"test": _name(report.nodeid), "rows": rows}) + "\n")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not is_long():
@@ -155,5 +182,28 @@ class Table:
         return [name for name in PROMISES if name not in seen]
 
 
+def _name(nodeid: str) -> str:
+    """Where several workers share the tests, a test's group stands behind its name."""
+    return nodeid.removesuffix("@processes")
+
+
+def code() -> str:
+    """A hash of every line that a run depends on."""
+    root = Path(__file__).resolve().parents[1]
+    files = [file for folder in ("retarget_plugin", "tests", "examples") for file in sorted((root / folder).rglob("*"))]
+    read = hashlib.sha256()
+    for file in [*files, root / "constraints.txt", root / "pyproject.toml"]:
+        if file.is_file() and "__pycache__" not in file.parts:
+            read.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return read.hexdigest()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keep", type=Path, help="a file that keeps what a full run has shown, for the next to go on with"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Table(), "promises-table")
+    table = Table(config.getoption("--keep"), is_worker=hasattr(config, "workerinput"))
+    config.pluginmanager.register(table, "promises-table")

@@ -47,7 +47,7 @@ def kill_at(stop: str, supply: Supply, *, workers: int, kills: int, chance: floa
     """Workers that kill themselves at `stop`, by `chance`, until `kills` of them have."""
     rig, before = supply.rig, supply.rig.deeds[stop, "kill"]
     crew = rig.start(workers, stops={stop: "kill"}, chance=chance)
-    _watch(lambda: rig.deeds[stop, "kill"] - before >= kills, supply, crew, what=f"{kills} kills at {stop}")
+    _watch(lambda: rig.deeds[stop, "kill"] - before >= kills, supply, crew, what=f"{kills} kills at {stop}", each=kills)
     discharge(crew)
 
 
@@ -66,7 +66,7 @@ def freeze_at(
                 worker.thaw()
         return rig.deeds.total() >= freezes
 
-    _watch(is_enough, supply, crew, what=f"{freezes} freezes")
+    _watch(is_enough, supply, crew, what=f"{freezes} freezes", each=freezes)
     # Those who sleep now wake up late too, and find their work taken over.
     time.sleep(seconds)
     for worker in crew:
@@ -108,8 +108,8 @@ def wait_until(predicate: Callable[[], Any], seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _watch(is_enough: Callable[[], bool], supply: Supply, workers: list[Worker], *, what: str) -> None:
-    until = time.monotonic() + 300
+def _watch(is_enough: Callable[[], bool], supply: Supply, workers: list[Worker], *, what: str, each: int) -> None:
+    until = time.monotonic() + 300 + 5 * each
     while not is_enough():
         if time.monotonic() > until:
             raise AssertionError(f"{what} did not come about: {supply.rig.deeds}\n{supply.rig.output()[-3000:]}")

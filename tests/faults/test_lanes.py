@@ -55,7 +55,7 @@ def percentile(values, share):
 
 
 def test_a_rate_is_kept_by_all_workers_together(make_rig, promise):
-    count, seconds = length(3, 8), length(6, 180)
+    count, seconds = length(3, 8), length(6, 125)
     rig = make_rig(SMS={"default": {"RATE": RATE}}, BATCH_SIZE=50, LEASE_SECONDS=30)
     rig.prepare(texts=int(RATE * seconds * 1.2) + RATE * 5, is_queued=True)
 
@@ -78,7 +78,7 @@ def test_a_rate_is_kept_by_all_workers_together(make_rig, promise):
 
 def test_a_gateway_that_is_down_is_left_alone_and_not_stormed_when_it_is_back(make_rig, promise):
     count, due, pause = length(3, 8), length(300, 50_000), length(1.0, 10.0)
-    down, back = length(6, 240), length(4, 60)
+    down, back = length(6, 120), length(4, 40)
     rig = make_rig(SMS={"default": {"RATE": RATE}}, BREAKER_SECONDS=pause, BATCH_SIZE=50, LEASE_SECONDS=30)
     rig.prepare(texts=due, is_queued=True)
     rig.gateway.every_answer = Reply(503, {"error": {"code": "closed"}})
