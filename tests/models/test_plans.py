@@ -177,7 +177,7 @@ def test_the_whole_gate_reads_by_index_and_in_a_fixed_number_of_queries(shop):
     with CaptureQueriesContext(connection) as for_all:
         gates.verdicts(waiting, now=NOW)
 
-    assert len(for_one) == len(for_all) == 9
+    assert len(for_one) == len(for_all) == 12
     for asked in for_all.captured_queries:
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {asked['sql']}")
