@@ -3,41 +3,67 @@
 A foreign key whose column leads another index of its table has none of its own: every index is paid at every write.
 """
 
+from .allowances import Allowance
 from .carts import Cart
 from .consent import Consent, ConsentRecord, Suppression
 from .contacts import Contact, Identity
+from .erasures import Erasure, ErasureRequest
+from .events import DailyCount, Event
 from .flows import Flow, FlowRun, FlowVersion
 from .gateways import Breaker, Budget, Throttle
 from .installations import Installation
+from .leads import Lead, LeadForm, Magnet, MagnetCode, MagnetFile
 from .links import Click, Link
+from .merges import Merge
 from .messages import Attempt, Decision, Message, MessageBody
 from .orders import Order
+from .overrides import Override
+from .preferences import Preference, Topic
 from .products import Product
 from .shops import Shop
-from .visitors import Visitor
+from .stores import Store
+from .subscriptions import ProductSubscription
+from .visitors import Claim, Visitor
 
 __all__ = [
+    "Allowance",
     "Attempt",
     "Breaker",
     "Budget",
     "Cart",
+    "Claim",
     "Click",
     "Consent",
     "ConsentRecord",
     "Contact",
+    "DailyCount",
     "Decision",
+    "Erasure",
+    "ErasureRequest",
+    "Event",
     "Flow",
     "FlowRun",
     "FlowVersion",
     "Identity",
     "Installation",
+    "Lead",
+    "LeadForm",
     "Link",
+    "Magnet",
+    "MagnetCode",
+    "MagnetFile",
+    "Merge",
     "Message",
     "MessageBody",
     "Order",
+    "Override",
+    "Preference",
     "Product",
+    "ProductSubscription",
     "Shop",
+    "Store",
     "Suppression",
     "Throttle",
+    "Topic",
     "Visitor",
 ]

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from retarget_plugin.domain.leads import Ask, Devices, FormKind
 from retarget_plugin.domain.vocabulary import (
     CartState,
     Channel,
     ConsentState,
     FlowState,
     Halt,
+    LegalBasis,
+    MessageKind,
     MessageState,
+    ProductNews,
     Purpose,
     Reason,
     RunState,
     Stage,
     SuppressionReason,
+    Waiver,
 )
 
 Choices = list[tuple[str, str | Promise]]
@@ -29,11 +34,27 @@ PURPOSES: Choices = [
     (Purpose.TRACKING, _("Tracking")),
     (Purpose.ADS, _("Sharing with advertising platforms")),
     (Purpose.MEASUREMENT, _("Individual measurement of opens and clicks")),
+    (Purpose.PROFILING, _("Profiles of what somebody likes")),
+    (Purpose.ALERTS, _("News of a product somebody asked about")),
 ]
 CONSENT_STATES: Choices = [
     (ConsentState.PENDING, _("Waiting for confirmation")),
     (ConsentState.GRANTED, _("Granted")),
     (ConsentState.WITHDRAWN, _("Withdrawn")),
+]
+LEGAL_BASES: Choices = [
+    (LegalBasis.CONSENT, _("Consent")),
+    (LegalBasis.SALE, _("Customer: bought similar goods")),
+    (LegalBasis.NEGOTIATION, _("Was about to buy similar goods")),
+    (LegalBasis.OPT_OUT, _("The owner's decision: nobody need be asked")),
+    (LegalBasis.SERVICE, _("The person asked for this very message")),
+    (LegalBasis.NONE, _("None")),
+]
+WAIVERS: Choices = [
+    (Waiver.UNCONFIRMED, _("A yes counts without being confirmed from the address itself")),
+    (Waiver.AFTER_SALE, _("Customers may be written to about similar goods")),
+    (Waiver.AFTER_NEGOTIATION, _("People who left a cart may be written to about it, without a sale")),
+    (Waiver.OPT_OUT, _("Nobody need be asked; whoever says no is left alone")),
 ]
 SUPPRESSION_REASONS: Choices = [
     (SuppressionReason.BOUNCED, _("Address bounced")),
@@ -41,6 +62,10 @@ SUPPRESSION_REASONS: Choices = [
     (SuppressionReason.UNSUBSCRIBED, _("Unsubscribed")),
     (SuppressionReason.STOPPED, _("Answered STOP")),
     (SuppressionReason.ERASED, _("Erased on request")),
+]
+PRODUCT_NEWS: Choices = [
+    (ProductNews.BACK_IN_STOCK, _("Back in stock")),
+    (ProductNews.PRICE_DROP, _("Price drop")),
 ]
 STAGES: Choices = [
     (Stage.SITE, _("Site")),
@@ -61,6 +86,7 @@ RUN_STATES: Choices = [
     (RunState.FINISHED, _("Finished")),
     (RunState.EXITED, _("Left early")),
 ]
+MESSAGE_KINDS: Choices = [(MessageKind.MARKETING, _("Marketing")), (MessageKind.SERVICE, _("Service"))]
 MESSAGE_STATES: Choices = [
     (MessageState.SCHEDULED, _("Scheduled")),
     (MessageState.CLAIMED, _("Claimed by a worker")),
@@ -89,6 +115,9 @@ REASONS: Choices = [
     (Reason.NO_CONSENT, _("No consent for this channel")),
     (Reason.CONSENT_PENDING, _("Consent is not confirmed yet")),
     (Reason.SUPPRESSED, _("The address is suppressed")),
+    (Reason.COUNTRY_BLOCKED, _("The shop does not write to this country")),
+    (Reason.UNDER_AGE, _("Not known to be old enough")),
+    (Reason.TOPIC_OFF, _("The person turned this topic off")),
     (Reason.ERASED, _("The person was erased")),
     (Reason.MERGED, _("The contact was merged into another")),
     (Reason.ORDERED, _("An order was placed")),
@@ -120,6 +149,19 @@ REASONS: Choices = [
     (Reason.STOPPED_BY_STAFF, _("Stopped by staff")),
 ]
 
+FORM_KINDS: Choices = [
+    (FormKind.POPUP, _("Pop-up")),
+    (FormKind.BAR, _("Bar")),
+    (FormKind.INLINE, _("Block in the page")),
+    (FormKind.UPGRADE, _("Block within an article")),
+]
+ASKS: Choices = [(Ask.NO, _("Not asked")), (Ask.OPTIONAL, _("May be left empty")), (Ask.REQUIRED, _("Required"))]
+DEVICES: Choices = [
+    (Devices.ALL, _("All devices")),
+    (Devices.PHONE, _("Phones")),
+    (Devices.DESKTOP, _("Computers and tablets")),
+]
+
 
 def _callable(choices: Choices, name: str) -> Callable[[], Choices]:
     def answer() -> Choices:
@@ -132,11 +174,18 @@ def _callable(choices: Choices, name: str) -> Callable[[], Choices]:
 channels = _callable(CHANNELS, "channels")
 purposes = _callable(PURPOSES, "purposes")
 consent_states = _callable(CONSENT_STATES, "consent_states")
+legal_bases = _callable(LEGAL_BASES, "legal_bases")
+waivers = _callable(WAIVERS, "waivers")
 suppression_reasons = _callable(SUPPRESSION_REASONS, "suppression_reasons")
+product_news = _callable(PRODUCT_NEWS, "product_news")
 stages = _callable(STAGES, "stages")
 cart_states = _callable(CART_STATES, "cart_states")
 flow_states = _callable(FLOW_STATES, "flow_states")
 run_states = _callable(RUN_STATES, "run_states")
+message_kinds = _callable(MESSAGE_KINDS, "message_kinds")
 message_states = _callable(MESSAGE_STATES, "message_states")
 halts = _callable(HALTS, "halts")
+form_kinds = _callable(FORM_KINDS, "form_kinds")
+asks = _callable(ASKS, "asks")
+devices = _callable(DEVICES, "devices")
 reasons = _callable(REASONS, "reasons")

@@ -24,6 +24,9 @@ class Contact(models.Model):
     latitude = models.FloatField(_("latitude"), null=True, blank=True)
     longitude = models.FloatField(_("longitude"), null=True, blank=True)
     interests = models.JSONField(_("interests"), default=dict, blank=True)
+    born_on = models.DateField(_("born on"), null=True, blank=True)
+    preferences = models.JSONField(_("preferences"), default=dict, blank=True)
+    topics_off = models.JSONField(_("topics turned off"), default=list, blank=True)
     merged_into = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged", verbose_name=_("merged into")
     )
@@ -55,13 +58,18 @@ class Contact(models.Model):
 
 
 class Identity(models.Model):
-    """A host's id for a contact. One id is one contact; a contact may have several."""
+    """A host's id for a contact. One id is one contact; a contact may have several.
+
+    `is_own`: the account made this contact, or the shop had the account prove the contact's address. Any other account
+    only names an address that was known before: mail about its carts goes there, but nobody is recognised by it.
+    """
 
     shop = models.ForeignKey(
         Shop, on_delete=models.CASCADE, db_index=False, related_name="identities", verbose_name=_("shop")
     )
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="identities", verbose_name=_("contact"))
     external_id = models.CharField(_("id in the shop"), max_length=120)
+    is_own = models.BooleanField(_("its own address"), default=False)
     created_at = models.DateTimeField(_("created"))
 
     class Meta:

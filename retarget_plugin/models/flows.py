@@ -26,6 +26,7 @@ class Flow(models.Model):
     slug = models.SlugField(_("key"), max_length=60)
     name = models.CharField(_("name"), max_length=120)
     trigger = models.CharField(_("trigger"), max_length=40)
+    topic = models.SlugField(_("topic"), max_length=60, blank=True, db_index=False)
     stage = models.CharField(_("stage"), max_length=12, choices=choices.stages, default=Stage.CART)
     state = models.CharField(_("state"), max_length=8, choices=choices.flow_states, default=FlowState.OFF)
     version = models.ForeignKey(

@@ -10,7 +10,10 @@ from .shops import Shop
 
 
 class Link(models.Model):
-    """A short code whose destination was fixed when the message was composed. One per message and purpose."""
+    """A short code whose destination was fixed when the message was composed. One per message and purpose.
+
+    `is_measured`: the person agreed that it is kept who follows it.
+    """
 
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="links", verbose_name=_("shop"))
     code = models.CharField(_("code"), max_length=12, unique=True)
@@ -19,6 +22,7 @@ class Link(models.Model):
     )
     purpose = models.CharField(_("purpose"), max_length=20, default="cart")
     destination = models.TextField(_("destination"))
+    is_measured = models.BooleanField(_("clicks are kept"), default=True)
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
 

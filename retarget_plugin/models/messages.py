@@ -6,12 +6,13 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from retarget_plugin.domain.vocabulary import MessageState
+from retarget_plugin.domain.vocabulary import MessageKind, MessageState
 
 from . import choices
 from .consent import ConsentRecord
 from .contacts import Contact
 from .flows import Flow, FlowRun, FlowVersion
+from .overrides import Override
 from .shops import Shop
 
 
@@ -37,6 +38,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
 class Message(models.Model):
     """One contact should get one step once. The row is the queue, the ledger and the proof.
 
+    A message of a flow is written from its `run` and `step`. One that belongs to no flow names the shipped `template` that
+    it is written from, and holds in `context` the ids of what it speaks of: never an address, never a word of a stranger's.
+
     A worker holds it until `leased_until`; `fence` rises with every claim, so a worker that woke up late can tell.
     `key` goes to providers that take idempotency keys; while `key_until` is set, an earlier attempt under it may have
     arrived. `strikes` counts the workers that ended while they prepared it. Only `engine.ledger` changes `state`.
@@ -58,6 +62,9 @@ class Message(models.Model):
     contact = models.ForeignKey(
         Contact, on_delete=models.CASCADE, db_index=False, related_name="messages", verbose_name=_("contact")
     )
+    kind = models.CharField(_("kind"), max_length=10, choices=choices.message_kinds, default=MessageKind.MARKETING)
+    template = models.CharField(_("template"), max_length=40, blank=True)
+    context = models.JSONField(_("what it speaks of"), default=dict, blank=True)
     channel = models.CharField(_("channel"), max_length=8, choices=choices.channels)
     state = models.CharField(_("state"), max_length=12, choices=choices.message_states, default=MessageState.SCHEDULED)
     reason = models.CharField(_("reason"), max_length=24, choices=choices.reasons, blank=True)
@@ -101,6 +108,11 @@ class Message(models.Model):
         indexes = [
             models.Index(
                 fields=["shop", "channel", "due_at"], condition=Q(state="scheduled"), name="retarget_message_due"
+            ),
+            models.Index(
+                fields=["shop", "channel", "due_at"],
+                condition=Q(state="scheduled", kind="service"),
+                name="retarget_message_awaited",
             ),
             models.Index(
                 fields=["not_after"],
@@ -163,6 +175,25 @@ class Attempt(models.Model):
         related_name="+",
         verbose_name=_("consent it relied on"),
     )
+    basis = models.CharField(_("legal basis"), max_length=12, choices=choices.legal_bases, blank=True)
+    order = models.ForeignKey(
+        "Order",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("order it relied on"),
+    )
+    override = models.ForeignKey(
+        Override,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("override it relied on"),
+    )
     gateway = models.CharField(_("gateway"), max_length=60)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)
     code = models.CharField(_("provider's code"), max_length=60, blank=True)
@@ -174,6 +205,10 @@ class Attempt(models.Model):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         constraints = [models.UniqueConstraint(fields=["message", "fence"], name="retarget_attempt_fence")]
+        indexes = [
+            models.Index(fields=["order"], condition=Q(order__isnull=False), name="retarget_attempt_order"),
+            models.Index(fields=["override"], condition=Q(override__isnull=False), name="retarget_attempt_override"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.message_id}/{self.fence}: {self.outcome or '…'}"

@@ -68,6 +68,24 @@ class Shop(models.Model):
     sms_until = models.TimeField(_("SMS until"), default=time(20, 0))
     sms_on_sundays = models.BooleanField(_("SMS on Sundays"), default=False)
     sms_on_holidays = models.BooleanField(_("SMS on public holidays"), default=False)
+    blocked_countries = models.JSONField(
+        _("countries it does not write to"), default=list, blank=True, help_text=_('Two-letter codes: ["US", "CA"].')
+    )
+    minimum_age = models.PositiveSmallIntegerField(
+        _("minimum age"),
+        null=True,
+        blank=True,
+        help_text=_("Only people who are known to be old enough are written to. Empty: no limit."),
+    )
+    customers_told_since = models.DateField(
+        _("customers are told since"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Since when the checkout says that customers are written to about similar goods, and lets them refuse there. "
+            "Empty: it does not, and only people who agreed are written to."
+        ),
+    )
     attribution_days = models.PositiveSmallIntegerField(_("attribution window (days)"), default=5)
 
     is_paused = models.BooleanField(_("paused"), default=False, help_text=_("Nothing is sent while this is on."))

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from retarget_plugin.engine import flows, gates
+from retarget_plugin.engine import flows, gates, ledger
 from retarget_plugin.models import Cart, Click, FlowRun, Link, Message, Order
 from retarget_plugin.testing import build_contact, build_shop
 
@@ -75,6 +75,21 @@ def test_the_dispatch_reads_due_messages_by_index(shop):
     found = plan(due.order_by("due_at", "pk")[:200])
 
     assert "retarget_message_due" in found
+    assert "Seq Scan" not in found
+
+
+def test_service_messages_are_found_behind_a_long_queue_by_index(shop):
+    contact = build_contact(shop, now=NOW)
+    fill(Message, messages(shop, contact, "scheduled"))
+
+    with CaptureQueriesContext(connection) as queries:
+        taken = ledger.take(shop, "email", gateways=[""], after=None, until=NOW, limit=200, now=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {next(q['sql'] for q in queries if 'service' in q['sql'])}")
+        found = json.dumps(cursor.fetchone()[0])
+    assert len(taken) == 200
+    assert "retarget_message_awaited" in found
     assert "Seq Scan" not in found
 
 
