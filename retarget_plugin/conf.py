@@ -29,10 +29,21 @@ class Settings:
     RUNNER: str = "tick"
     #: Origins a storefront may call the API from.
     ALLOWED_ORIGINS: tuple[str, ...] = ()
+    #: Proxies of your own in front of Django, each of which appends to X-Forwarded-For. 0: the header is not believed.
+    TRUSTED_PROXY_COUNT: int = 0
     #: SMS gateway alias -> secret in its receipts URL; a list of them while it is being changed.
     WEBHOOK_SECRETS: dict[str, str | list[str]] = {}
     #: Bearer token for the health page; empty: the page answers 404.
     HEALTH_TOKEN: str = ""
+
+    #: Kinds of lead magnets of your own: name -> dotted path of a `domain.magnets.Kind`.
+    MAGNETS: dict[str, str] = {}
+    #: Which of the project's STORAGES keeps magnets' files. One that no web server hands out by itself is best.
+    MAGNET_STORAGE: str = "default"
+    #: Megabytes a magnet's file may have.
+    MAGNET_MAX_MB: int = 50
+    #: Submissions of lead forms that one range of addresses may send within an hour.
+    FORMS_PER_HOUR: int = 30
 
     #: Seconds a worker may hold a claimed message before another takes it over.
     LEASE_SECONDS: int = 120
@@ -54,10 +65,34 @@ class Settings:
     #: Local file that remembers how far this installation has come, so that a database restored from a backup is noticed;
     #: empty: only what the database itself shows.
     HEARTBEAT_FILE: str = ""
+    #: Further words by which a text to the shop ends its texts; those of English, French, Spanish, German and Italian do.
+    SMS_STOP_WORDS: tuple[str, ...] = ()
     #: Days a recovery link works.
     RECOVERY_DAYS: int = 30
+    #: Days the link works by which somebody confirms that an address is theirs; 7 at the most.
+    CONFIRM_DAYS: int = 7
+    #: Days the download links of a lead magnet work.
+    DOWNLOAD_DAYS: int = 30
+    #: Days a link to one's own choices works.
+    PREFERENCES_DAYS: int = 60
+    #: Days a link to a store's page works.
+    STORE_DAYS: int = 30
+    #: Days a link to one's own data works.
+    EXPORT_DAYS: int = 2
+    #: Texts an hour, all shops together, by which numbers are asked to confirm: what a misused form may cost.
+    OPTIN_SMS_PER_HOUR: int = 60
+    #: Kind of data -> days it is kept; a kind that is not named keeps its default (`retarget_inventory` prints them).
+    RETENTION: dict[str, int] = {}
+    #: Systems that must forget whom the shop forgets, by alias: {"BACKEND": dotted path, "OPTIONS": {...}}.
+    PROCESSORS: dict[str, dict[str, Any]] = {}
     #: Days an unsubscribe page opens; the unsubscribe POST never expires.
     UNSUBSCRIBE_PAGE_DAYS: int = 60
+    #: Name of the cookie that recognises a browser which allowed it.
+    VISITOR_COOKIE: str = "retarget_visitor"
+    #: Days that cookie lasts after the last visit.
+    VISITOR_DAYS: int = 390
+    #: Dotted path of a `retarget_plugin.domain.partners.Partner`; empty: nobody but the shop's own contacts is matched.
+    PARTNER: str = ""
     #: Milliseconds the plugin may wait for its own tables in a shop's request.
     CAPTURE_LOCK_MS: int = 150
     #: Seconds between two ticks under Celery.
@@ -68,6 +103,12 @@ class Settings:
     RECONCILE_SECONDS: float = 300.0
     #: Days back that the reconcile pass looks for carts and orders whose events were lost.
     RECONCILE_DAYS: int = 2
+    #: Storefront events a minute that are taken of one visitor.
+    EVENTS_PER_VISITOR: int = 300
+    #: Storefront events a minute that are taken from one network address (IPv6: from one /64).
+    EVENTS_PER_ADDRESS: int = 3_000
+    #: New visitors an hour that are met from one network address.
+    VISITORS_PER_ADDRESS: int = 300
     #: GraphQL: bytes of a request body.
     GRAPHQL_MAX_BYTES: int = 20_000
     #: GraphQL: tokens of a document.

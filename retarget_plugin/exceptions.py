@@ -19,6 +19,14 @@ class Refusal(RetargetError):
         self.reason = reason
 
 
+class InputError(RetargetError):
+    """What a stranger sent cannot be taken. `code` is for machines; `message` may be shown and never repeats the input."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+
+
 class TemplateError(Refusal):
     """A message template cannot be parsed or rendered. `line` and `column` count from 1; 0 means unknown."""
 

@@ -10,7 +10,10 @@ In, from a host (all take `host`: alias, and `scope`: the shop's key within the 
     contact_changed    identity
     product_viewed     product_id, identity or None
     product_changed    product_id
-    consent_changed    identity, channel, granted (bool), wording (text shown), source (page or form)
+    signed_in          visitor (value of our cookie), identity
+    signed_out         visitor
+    consent_changed    identity, channel, granted (bool), wording (text shown), wording_version, source (page or form),
+                       is_confirmed (True: the shop has had the address confirmed; else we ask where a country wants it)
 
 Out, to a host (sent robustly, after commit; `message`, `contact`, `cart` are primary keys):
 
@@ -19,7 +22,7 @@ Out, to a host (sent robustly, after commit; `message`, `contact`, `cart` are pr
     message_sent       message, contact, channel
     message_suppressed message, contact, channel, reason
     contact_unsubscribed contact, channel
-    lead_captured      contact, form
+    lead_captured      contact, form (primary key or None), lead: an address typed into a form is proven
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ contact_changed = Signal()
 product_viewed = Signal()
 product_changed = Signal()
 consent_changed = Signal()
+signed_in = Signal()
+signed_out = Signal()
 
 cart_abandoned = Signal()
 cart_recovered = Signal()

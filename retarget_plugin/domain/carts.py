@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who the host says a cart or an order belongs to. Any part may be empty; nothing here is consent."""
+    """Who the host says a cart or an order belongs to. Any part may be empty; nothing here is consent.
+
+    `is_verified`: the shop has had the account prove that the address is its own, by a link it mailed there.
+    """
 
     external_id: str = ""
     email: str = ""
@@ -20,6 +23,7 @@ class Identity:
     last_name: str = ""
     locale: str = ""
     country: str = ""
+    is_verified: bool = False
 
     @property
     def is_reachable(self) -> bool:

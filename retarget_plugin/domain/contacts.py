@@ -28,6 +28,16 @@ def normalize_email(text: str) -> str:
     return f"{local}@{domain}"
 
 
+def fold_email(address: str) -> str:
+    """A normalised address without dots and +tag before the @: one mailbox, as far as anybody's abuse is counted.
+
+    For limits only. Not every provider folds them, so for consent and sending they stay different people.
+    """
+    local, _at, domain = address.rpartition("@")
+    plain = local.partition("+")[0].replace(".", "")
+    return f"{plain or local}@{'gmail.com' if domain == 'googlemail.com' else domain}"
+
+
 def _ascii_domain(domain: str) -> str:
     if domain.isascii():
         return domain.lower()

@@ -137,6 +137,32 @@ def coupon_context(code: str, *, percent: Decimal, expires_at: datetime, locale:
     }
 
 
+def day(at: datetime | None, *, locale: str) -> str | None:
+    """ "December 12, 2026"; `at` in the zone whose day is meant."""
+    from babel.dates import format_date
+
+    return format_date(at.date(), format="long", locale=_known_locale(locale)) if at else None
+
+
+def appointment(at: datetime | None, *, locale: str) -> str | None:
+    """ "Saturday, December 12, 2026, 6:00 PM (Paris)": the place of its clock is said, as the reader may live elsewhere."""
+    from babel.dates import format_date, format_time, get_timezone_location
+
+    if at is None:
+        return None
+    spoken = _known_locale(locale)
+    date, time = format_date(at.date(), format="full", locale=spoken), format_time(at.time(), "short", locale=spoken)
+    return f"{date}, {time} ({get_timezone_location(at.tzinfo, locale=spoken, return_city=True)})"
+
+
+def file_size(size: int, *, locale: str) -> str:
+    """ "1.4 MB"; `size` in bytes."""
+    from babel.numbers import format_decimal
+
+    amount, unit = (size / 1_000_000, "MB") if size >= 1_000_000 else (max(size / 1_000, 0.1), "kB")
+    return f"{format_decimal(round(amount, 1), locale=_known_locale(locale))}\u00a0{unit}"
+
+
 def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[str, Any]:
     """What a message knows of a cart. `url` is the link that rebuilds it; `currency` stands in when the host gave none.
 

@@ -1,28 +1,23 @@
-"""What a country says about when one may write to its people, as data with its sources."""
+"""What a country says about when, and on what legal basis, one may write to its people: as data with its sources."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from .calendars import Window
+from .consent import ConfirmationRule, ConsentRule, CustomerRule, Relation, Terms
+from .sources import Sourced, Status
 from .vocabulary import Channel
+
+SourcedRule = TypeVar("SourcedRule", bound=Sourced)
 
 #: Stands in place of a rule, or of all rules of a channel, that nobody has read: the default file's then count.
 STRICTEST = "strictest"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ORIGIN_KEYS = frozenset({"source", "status", "read_on"})
-
-
-class Status(StrEnum):
-    """How well a rule is known: read in the official text, told by somebody else, or believed."""
-
-    OFFICIAL = "V"
-    SECONDARY = "S"
-    UNVERIFIED = "U"
 
 
 class CountryError(ValueError):
@@ -34,22 +29,20 @@ class CountryError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Sourced):
     """One thing a country asks: to stay inside all of `windows`. `name` is hours, weekdays or holidays."""
 
     name: str
     windows: tuple[Window, ...]
-    source: str
-    status: Status
-    read_on: date
 
 
 @dataclass(frozen=True)
 class Country:
-    """The rules of the country with this ISO 3166 code, by channel."""
+    """The country with this ISO 3166 code, by channel: `rules` say when, `terms` on what legal basis."""
 
     code: str
     rules: Mapping[Channel, tuple[Rule, ...]]
+    terms: Mapping[Channel, Terms]
 
 
 def parse(code: str, data: Mapping[str, Any], *, strictest: Mapping[str, Any], file: str) -> Country:
@@ -60,19 +53,26 @@ def parse(code: str, data: Mapping[str, Any], *, strictest: Mapping[str, Any], f
     problems: list[str] = []
     _refuse_unknown(data, set(Channel), file, problems)
     rules: dict[Channel, tuple[Rule, ...]] = {}
+    terms: dict[Channel, Terms] = {}
     for channel in Channel:
         table = _table(data.get(channel), strictest.get(channel), f"{file}: {channel}", problems) or {}
-        _refuse_unknown(table, set(_READERS), f"{file}: {channel}", problems)
+        _refuse_unknown(table, {*_WINDOWS, *_TERMS}, f"{file}: {channel}", problems)
         fallback = strictest.get(channel, {})
-        found = []
-        for name in _READERS:
-            where = f"{file}: {channel}.{name}"
-            raw = _table(table.get(name), fallback.get(name), where, problems)
-            found.append(_rule(code, name, raw, where, problems))
+        raw = {
+            name: (
+                f"{file}: {channel}.{name}",
+                _table(table.get(name), fallback.get(name), f"{file}: {channel}.{name}", problems),
+            )
+            for name in (*_WINDOWS, *_TERMS)
+        }
+        found = [_rule(code, name, raw[name][1], raw[name][0], problems) for name in _WINDOWS]
         rules[channel] = tuple(rule for rule in found if rule)
+        asked = {name: _TERMS[name](raw[name][1], raw[name][0], problems) for name in _TERMS}
+        if all(asked.values()):
+            terms[channel] = Terms(**asked)
     if problems:
         raise CountryError(problems)
-    return Country(code, rules)
+    return Country(code, rules, terms)
 
 
 def _table(raw: Any, strictest: Any, where: str, problems: list[str]) -> Mapping[str, Any] | None:
@@ -87,6 +87,12 @@ def _rule(code: str, name: str, raw: Mapping[str, Any] | None, where: str, probl
     if raw is None:
         return None
     before = len(problems)
+    _check_origin(raw, where, problems)
+    windows = _WINDOWS[name](code, raw, where, problems)
+    return Rule(name=name, windows=windows, **_origin(raw)) if len(problems) == before else None
+
+
+def _check_origin(raw: Mapping[str, Any], where: str, problems: list[str]) -> None:
     source, status, read_on = raw.get("source"), raw.get("status"), raw.get("read_on")
     if not isinstance(source, str) or not source.strip():
         problems.append(f"{where}.source must say where the rule was read.")
@@ -94,10 +100,10 @@ def _rule(code: str, name: str, raw: Mapping[str, Any] | None, where: str, probl
         problems.append(f"{where}.status is {status!r}; it must be one of {', '.join(Status)}.")
     if type(read_on) is not date:
         problems.append(f"{where}.read_on is {read_on!r}; it must be a date, such as 2026-11-22.")
-    windows = _READERS[name](code, raw, where, problems)
-    if len(problems) > before:
-        return None
-    return Rule(name=name, windows=windows, source=str(source), status=Status(str(status)), read_on=raw["read_on"])
+
+
+def _origin(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": raw["source"], "status": Status(raw["status"]), "read_on": raw["read_on"]}
 
 
 def _hours(code: str, raw: Mapping[str, Any], where: str, problems: list[str]) -> tuple[Window, ...]:
@@ -140,10 +146,66 @@ def _holidays(code: str, raw: Mapping[str, Any], where: str, problems: list[str]
     return tuple(Window(holidays_of=calendar) for calendar in calendars if calendar)
 
 
+def _consent(raw: Mapping[str, Any] | None, where: str, problems: list[str]) -> ConsentRule | None:
+    """`written`: true when a yes counts only together with the wording that was shown."""
+    return _term(ConsentRule, {"written": ("is_written", bool)}, raw, where, problems)
+
+
+def _double_opt_in(raw: Mapping[str, Any] | None, where: str, problems: list[str]) -> ConfirmationRule | None:
+    """`required`: true or false."""
+    return _term(ConfirmationRule, {"required": ("is_required", bool)}, raw, where, problems)
+
+
+def _customer(raw: Mapping[str, Any] | None, where: str, problems: list[str]) -> CustomerRule | None:
+    """`after`: nothing, sale or negotiation; `months`: how long it counts; `similar_goods`: whether it is for them only."""
+    known = {
+        "after": ("relation", Relation),
+        "months": ("months", int),
+        "similar_goods": ("similar_only", bool),
+    }
+    return _term(CustomerRule, known, raw, where, problems)
+
+
+def _term(
+    kind: type[SourcedRule],
+    known: Mapping[str, tuple[str, type]],
+    raw: Mapping[str, Any] | None,
+    where: str,
+    problems: list[str],
+) -> SourcedRule | None:
+    """A rule of `kind` with the values of `known`: key in the file -> (name, type)."""
+    if raw is None:
+        return None
+    before = len(problems)
+    _check_origin(raw, where, problems)
+    _refuse_unknown(raw, set(known) | ORIGIN_KEYS, where, problems)
+    values = {}
+    for key, (name, wanted) in known.items():
+        values[name] = _value(raw.get(key), wanted, f"{where}.{key}", problems)
+    return kind(**values, **_origin(raw)) if len(problems) == before else None
+
+
+def _value(given: Any, wanted: type, where: str, problems: list[str]) -> Any:
+    if wanted is bool and not isinstance(given, bool):
+        problems.append(f"{where} is {given!r}; it must be true or false.")
+    elif wanted is int and (type(given) is not int or given < 1):
+        problems.append(f"{where} is {given!r}; it must be a number of months.")
+    elif wanted is Relation:
+        if given in set(Relation):
+            return Relation(given)
+        problems.append(f"{where} is {given!r}; it must be one of {', '.join(Relation)}.")
+    return given
+
+
 def _refuse_unknown(raw: Mapping[str, Any], known: set[str], where: str, problems: list[str]) -> None:
     for key in sorted(set(raw) - known):
         problems.append(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}.")
 
 
 _Reader = Callable[[str, Mapping[str, Any], str, list[str]], tuple[Window, ...]]
-_READERS: Mapping[str, _Reader] = {"hours": _hours, "weekdays": _weekdays, "holidays": _holidays}
+_WINDOWS: Mapping[str, _Reader] = {"hours": _hours, "weekdays": _weekdays, "holidays": _holidays}
+_TERMS: Mapping[str, Callable[[Mapping[str, Any] | None, str, list[str]], Any]] = {
+    "consent": _consent,
+    "double_opt_in": _double_opt_in,
+    "customer": _customer,
+}

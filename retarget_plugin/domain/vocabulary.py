@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     TRACKING = "tracking"
     ADS = "ads"
     MEASUREMENT = "measurement"
+    PROFILING = "profiling"
+    ALERTS = "alerts"
 
 
 class ConsentState(StrEnum):
@@ -26,8 +28,23 @@ class ConsentState(StrEnum):
 
 
 class LegalBasis(StrEnum):
+    """On what a message relies. SERVICE: the person has just asked for this very message; OPT_OUT: the owner's override."""
+
     CONSENT = "consent"
+    SALE = "sale"
+    NEGOTIATION = "negotiation"
+    OPT_OUT = "opt_out"
+    SERVICE = "service"
     NONE = "none"
+
+
+class Waiver(StrEnum):
+    """What a shop's owner may decide against a country's rule, in a logged override."""
+
+    UNCONFIRMED = "unconfirmed"
+    AFTER_SALE = "after_sale"
+    AFTER_NEGOTIATION = "after_negotiation"
+    OPT_OUT = "opt_out"
 
 
 class SuppressionReason(StrEnum):
@@ -36,6 +53,13 @@ class SuppressionReason(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     STOPPED = "stopped"
     ERASED = "erased"
+
+
+class ProductNews(StrEnum):
+    """What somebody asked to be told about one product."""
+
+    BACK_IN_STOCK = "back_in_stock"
+    PRICE_DROP = "price_drop"
 
 
 class Stage(StrEnum):
@@ -70,6 +94,13 @@ class RunState(StrEnum):
     ACTIVE = "active"
     FINISHED = "finished"
     EXITED = "exited"
+
+
+class MessageKind(StrEnum):
+    """Marketing needs a legal basis. A service message answers what somebody has just asked for, and sells nothing."""
+
+    MARKETING = "marketing"
+    SERVICE = "service"
 
 
 class MessageState(StrEnum):
@@ -136,6 +167,9 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     CONSENT_PENDING = "consent_pending"
     SUPPRESSED = "suppressed"
+    COUNTRY_BLOCKED = "country_blocked"
+    UNDER_AGE = "under_age"
+    TOPIC_OFF = "topic_off"
     ERASED = "erased"
     MERGED = "merged"
     ORDERED = "ordered"

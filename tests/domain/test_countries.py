@@ -8,6 +8,7 @@ import pytest
 
 from retarget_plugin.domain import countries
 from retarget_plugin.domain.calendars import Window
+from retarget_plugin.domain.consent import Relation
 from retarget_plugin.domain.vocabulary import Channel
 
 FOLDER = Path(countries.__file__).parent.parent / "countries"
@@ -19,7 +20,14 @@ ORIGIN = {"source": "somewhere", "status": "V", "read_on": date(2026, 11, 22)}
 def rules(**changes):
     """Data of a country of which everything is known."""
     hours = {"from": time(9), "until": time(20), **ORIGIN}
-    channel = {"hours": hours, "weekdays": {"forbidden": [], **ORIGIN}, "holidays": {"forbidden": False, **ORIGIN}}
+    channel = {
+        "hours": hours,
+        "weekdays": {"forbidden": [], **ORIGIN},
+        "holidays": {"forbidden": False, **ORIGIN},
+        "consent": {"written": False, **ORIGIN},
+        "double_opt_in": {"required": False, **ORIGIN},
+        "customer": {"after": "sale", "months": 12, "similar_goods": True, **ORIGIN},
+    }
     return {"email": channel, "sms": channel | changes}
 
 
@@ -62,6 +70,15 @@ def test_the_default_is_as_strict_as_every_country():
         assert asked["holidays"][0] == Window(holidays_of=code.upper())
 
 
+@pytest.mark.parametrize("channel", Channel)
+def test_no_country_asks_for_more_than_the_default(channel):
+    default = parse(dict.fromkeys(Channel, "strictest")).terms[channel]
+
+    assert default.consent.is_written and default.double_opt_in.is_required and default.customer.similar_only
+    assert default.customer.relation is Relation.NOTHING
+    assert all(parse(FILES[code]).terms[channel].customer.months >= default.customer.months for code in SHIPPED)
+
+
 @pytest.mark.parametrize("code", sorted(SHIPPED))
 def test_every_rule_says_where_and_when_it_was_read(code):
     country = countries.parse(code.upper(), FILES[code], strictest=FILES["default"], file=f"{code}.toml")
@@ -70,6 +87,9 @@ def test_every_rule_says_where_and_when_it_was_read(code):
         assert [rule.name for rule in country.rules[channel]] == ["hours", "weekdays", "holidays"]
         assert all(rule.source and rule.status in countries.Status for rule in country.rules[channel])
         assert all(rule.read_on >= date(2026, 1, 1) for rule in country.rules[channel])
+        terms = country.terms[channel]
+        for asked in (terms.consent, terms.double_opt_in, terms.customer):
+            assert asked.source and asked.status in countries.Status and asked.read_on >= date(2026, 1, 1)
 
 
 def test_e_mail_may_be_written_at_any_hour():
@@ -82,7 +102,10 @@ def test_e_mail_may_be_written_at_any_hour():
     [
         ({}, 'fr.toml: email must be a table, or "strictest".'),
         (rules() | {"fax": {}}, "fr.toml: unknown key 'fax'; known are email, sms."),
-        (rules(colour={}), "fr.toml: sms: unknown key 'colour'; known are holidays, hours, weekdays."),
+        (
+            rules(colour={}),
+            "fr.toml: sms: unknown key 'colour'; known are consent, customer, double_opt_in, holidays, hours, weekdays.",
+        ),
         (rules(hours={}), 'fr.toml: sms.hours must be a table, or "strictest".'),
         (rules(hours="any"), 'fr.toml: sms.hours must be a table, or "strictest".'),
         (
@@ -105,6 +128,26 @@ def test_e_mail_may_be_written_at_any_hour():
         (
             rules(holidays={"forbidden": True, "regions": "57", **ORIGIN}),
             "fr.toml: sms.holidays.regions is '57'; it must be a list such as [\"57\"].",
+        ),
+        (
+            rules(consent={"written": "yes", **ORIGIN}),
+            "fr.toml: sms.consent.written is 'yes'; it must be true or false.",
+        ),
+        (
+            rules(double_opt_in={"required": True, "how": "letter", **ORIGIN}),
+            "fr.toml: sms.double_opt_in: unknown key 'how'; known are read_on, required, source, status.",
+        ),
+        (
+            rules(customer={"after": "a chat", "months": 12, "similar_goods": True, **ORIGIN}),
+            "fr.toml: sms.customer.after is 'a chat'; it must be one of nothing, sale, negotiation.",
+        ),
+        (
+            rules(customer={"after": "sale", "months": 0, "similar_goods": True, **ORIGIN}),
+            "fr.toml: sms.customer.months is 0; it must be a number of months.",
+        ),
+        (
+            rules(customer={"after": "sale", "months": 12, "similar_goods": True, "read_on": date(2026, 1, 1)}),
+            "fr.toml: sms.customer.source must say where the rule was read.",
         ),
         (
             rules(weekdays={"forbidden": [], "source": " ", "status": "V", "read_on": date(2026, 1, 1)}),

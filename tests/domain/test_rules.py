@@ -7,9 +7,8 @@ import pytest
 
 from retarget_plugin.domain import abandonment, attribution, limits
 from retarget_plugin.domain.carts import Cart, Item
-from retarget_plugin.domain.consent import basis_for
 from retarget_plugin.domain.machines import is_machine
-from retarget_plugin.domain.vocabulary import LegalBasis, Reason, Trigger
+from retarget_plugin.domain.vocabulary import Trigger
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -90,13 +89,6 @@ def test_the_intent_ladder():
     assert abandonment.trigger_for("checkout") is Trigger.CHECKOUT_ABANDONED
     assert abandonment.is_higher("checkout", "cart")
     assert not abandonment.is_higher("cart", "cart")
-
-
-def test_only_a_grant_allows_marketing():
-    assert basis_for("granted").basis is LegalBasis.CONSENT
-    assert basis_for(None).reason is Reason.NO_CONSENT
-    assert basis_for("withdrawn").reason is Reason.NO_CONSENT
-    assert basis_for("pending").reason is Reason.CONSENT_PENDING
 
 
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
