@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from retarget_plugin.models import ConsentRecord, Suppression
 
@@ -18,9 +19,10 @@ from .facts import EMPTY, FactAdmin, link, moment
 
 
 class ConsentRecordAdmin(FactAdmin):
-    """Every grant and withdrawal as it was given. The proof (form, address of the sender) is personal data."""
+    """Every request, grant and withdrawal as it was given, by a contact or by a visitor whom nobody knows. The proof (form,
+    address of the sender) is personal data."""
 
-    list_display = ("given", "contact_masked", "state_badge", "purpose", "channel", "source")
+    list_display = ("given", "whose", "state_badge", "purpose", "channel", "source")
     list_filter = ("state", "purpose", "channel", "shop", ("at", admin.DateFieldListFilter))
     list_select_related = ("shop", "contact")
     readonly_fields = ("contact_link", "state_badge", "proof_shown")
@@ -33,6 +35,7 @@ class ConsentRecordAdmin(FactAdmin):
             "purpose",
             "channel",
             "at",
+            "is_confirmed",
             "source",
             "wording_version",
             "wording",
@@ -48,21 +51,21 @@ class ConsentRecordAdmin(FactAdmin):
             people.record_view(request, kwargs["obj"])
         return super().render_change_form(request, context, *args, **kwargs)
 
-    given = moment("at", _("at"))
+    given = moment("at", gettext_lazy("at"))
 
-    @admin.display(description=_("contact"))
-    def contact_masked(self, record: ConsentRecord) -> str:
-        return record.contact.masked
+    @admin.display(description=gettext_lazy("contact"))
+    def whose(self, record: ConsentRecord) -> str:
+        return record.contact.masked if record.contact else _("Visitor #%(number)d") % {"number": record.visitor_id}
 
-    @admin.display(description=_("contact"))
+    @admin.display(description=gettext_lazy("contact"))
     def contact_link(self, record: ConsentRecord) -> SafeString | str:
-        return link(self.admin_site, record.contact)
+        return link(self.admin_site, record.contact) if record.contact else self.whose(record)
 
-    @admin.display(description=_("state"))
+    @admin.display(description=gettext_lazy("state"))
     def state_badge(self, record: ConsentRecord) -> SafeString:
         return badges.state_badge(record.state, record.get_state_display())
 
-    @admin.display(description=_("proof"))
+    @admin.display(description=gettext_lazy("proof"))
     def proof_shown(self, record: ConsentRecord) -> SafeString | str:
         if not record.proof:
             return EMPTY
@@ -78,8 +81,8 @@ class SuppressionAdmin(FactAdmin):
     list_select_related = ("shop",)
     fields = ("shop", "channel", "reason", "at", "key")
 
-    given = moment("at", _("at"))
+    given = moment("at", gettext_lazy("at"))
 
-    @admin.display(description=_("keyed hash of the address"))
+    @admin.display(description=gettext_lazy("keyed hash of the address"))
     def key_shown(self, suppression: Suppression) -> str:
         return f"{suppression.key[:12]}…"

@@ -12,15 +12,28 @@ from django.db.models import Q
 
 from retarget_plugin import channels
 from retarget_plugin.domain import abandonment, flows
-from retarget_plugin.domain.consent import basis_for
+from retarget_plugin.domain.consent import NO_GROUND, Ground, is_old_enough
 from retarget_plugin.domain.limits import next_free
-from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, MessageState, Purpose, Reason, RunState
-from retarget_plugin.models import Breaker, Cart, Consent, Contact, FlowRun, Message, Order, Shop, Suppression
+from retarget_plugin.domain.vocabulary import (
+    CartState,
+    Channel,
+    FlowState,
+    LegalBasis,
+    MessageKind,
+    MessageState,
+    Reason,
+    RunState,
+    SuppressionReason,
+)
+from retarget_plugin.models import Breaker, Cart, Contact, FlowRun, Message, Order, Shop, Suppression
 
-from . import consent, hours, installation, limits
+from . import bases, consent, countries, hours, installation, limits
 
 WHILE_PAUSED = timedelta(minutes=5)
 ON_RECORD = timedelta(days=7)
+#: What only stops advertising: whoever has just asked for something gets it all the same.
+#: So does who was erased and has come back: without an act of their own there is no contact to write to.
+ABOUT_MARKETING = {SuppressionReason.UNSUBSCRIBED, SuppressionReason.ERASED}
 #: A message is late when it has waited longer than this for a worker.
 LATE = timedelta(minutes=15)
 
@@ -29,13 +42,15 @@ LATE = timedelta(minutes=15)
 class Verdict:
     """Go when `reason` is None. Otherwise the reason, and `until`: when to ask again, or None for never.
 
-    `facts` are the JSON-safe values it was decided on; `consent_record_id` is the evidence a go relies on.
+    `facts` are the JSON-safe values it was decided on; `ground` is what a go relies on, with its evidence;
+    `is_measured` says whether the person's own opens and clicks may be told.
     """
 
     reason: Reason | None = None
     until: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-    consent_record_id: int | None = None
+    ground: Ground = NO_GROUND
+    is_measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,8 @@ class _Sent:
 class _Known:
     """What one set-based pass found out about a batch."""
 
-    consents: dict[tuple[int, str], Consent]
-    suppressed: set[tuple[int, str, str]]
+    standings: Mapping[int, bases.Standing]
+    suppressed: dict[tuple[int, str, str], str]
     orders: list[Order]
     rebuilt: Mapping[int, int]
     sent: dict[int, list[_Sent]]
@@ -74,8 +89,20 @@ def verdicts(messages: Sequence[Message], *, now: datetime) -> dict[int, Verdict
     return {message.pk: _judge(message, known, now=now) for message in fresh}
 
 
+def of_person(contact: Contact, *, channel: str, cart: Cart | None = None, now: datetime) -> Verdict:
+    """What the gate says of any marketing to `contact`, about `cart`: the person's own gates, without flow and hour."""
+    case = bases.Case(contact, contact.shop, channel, cart)
+    message = Message(pk=0, shop=contact.shop, contact=contact, channel=channel)
+    (standing,) = bases.standings([case], now=now)
+    known = _Known({0: standing}, _suppressed([message]), [], {}, {}, "", {}, {}, set())
+    refusal = _address_gate(message, known) or _person_gate(message, known, now=now)
+    return refusal or Verdict(ground=standing.ground, is_measured=standing.is_measured)
+
+
 def cap_allows(contact: Contact, shop: Shop, *, channel: str, apart_from: Message, now: datetime) -> datetime:
     """When a message to `contact` breaks no cap: `now` or later. Call it with the contact's row locked."""
+    if apart_from.kind == MessageKind.SERVICE:
+        return now
     sent = _sent([contact.pk], now=now)[contact.pk]
     return _free_at(sent, apart_from, shop, channel=channel, now=now)
 
@@ -88,9 +115,8 @@ def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
         stages[contact_id].append(stage)
     runs = [message.run for message in messages if message.run]
     rebuilt = _rebuilt(runs)
-    consents = Consent.objects.filter(contact__in=contacts, purpose=Purpose.MARKETING)
     return _Known(
-        consents={(row.contact_id, row.channel): row for row in consents},
+        standings=_standings(messages, now=now),
         suppressed=_suppressed(messages),
         orders=_orders(messages, runs, rebuilt),
         rebuilt=rebuilt,
@@ -102,9 +128,17 @@ def _gather(messages: Sequence[Message], *, now: datetime) -> _Known:
     )
 
 
+def _standings(messages: Sequence[Message], *, now: datetime) -> dict[int, bases.Standing]:
+    """Message -> its legal basis. A service message needs none."""
+    asked = [message for message in messages if message.kind == MessageKind.MARKETING]
+    carts = {message.pk: message.run.cart if message.run else None for message in asked}
+    cases = [bases.Case(message.contact, message.shop, message.channel, carts[message.pk]) for message in asked]
+    return {message.pk: found for message, found in zip(asked, bases.standings(cases, now=now), strict=True)}
+
+
 def _sent(contacts: Iterable[int], *, now: datetime) -> dict[int, list[_Sent]]:
     found: dict[int, list[_Sent]] = defaultdict(list)
-    recent = Message.objects.filter(contact__in=contacts, sent_at__gt=now - ON_RECORD)
+    recent = Message.objects.filter(contact__in=contacts, sent_at__gt=now - ON_RECORD, kind=MessageKind.MARKETING)
     for contact_id, pk, channel, at in recent.values_list("contact_id", "pk", "channel", "sent_at"):
         found[contact_id].append(_Sent(pk, channel, at))  # type: ignore[arg-type]
     return found
@@ -124,17 +158,23 @@ def _earlier(contacts: Iterable[int], *, now: datetime) -> dict[int, list[Messag
     it does not carry holds up nothing else."""
     found: dict[int, list[Message]] = defaultdict(list)
     untouched = Message.objects.filter(
-        contact__in=contacts, state__in=(MessageState.SCHEDULED, MessageState.CLAIMED), reason="", not_after__gte=now
+        contact__in=contacts,
+        kind=MessageKind.MARKETING,
+        state__in=(MessageState.SCHEDULED, MessageState.CLAIMED),
+        reason="",
+        not_after__gte=now,
     )
     for other in untouched.filter(due_at__lt=now - LATE).only("contact_id", "due_at"):
         found[other.contact_id].append(other)
     return {} if found and Breaker.objects.filter(open_until__isnull=False).exists() else found
 
 
-def _suppressed(messages: Sequence[Message]) -> set[tuple[int, str, str]]:
+def _suppressed(messages: Sequence[Message]) -> dict[tuple[int, str, str], str]:
+    """(shop, channel, key) -> why."""
     keys = [key for message in messages for key in consent.suppression_keys(_address(message))]
     rows = Suppression.objects.filter(key__in=keys, shop__in={message.shop_id for message in messages})
-    return set(rows.values_list("shop_id", "channel", "key"))
+    found = rows.values_list("shop_id", "channel", "key", "reason")
+    return {(shop, channel, key): reason for shop, channel, key, reason in found}
 
 
 def _rebuilt(runs: Sequence[FlowRun]) -> dict[int, int]:
@@ -160,13 +200,28 @@ def _orders(messages: Sequence[Message], runs: Sequence[FlowRun], rebuilt: Mappi
 
 def _judge(message: Message, known: _Known, *, now: datetime) -> Verdict:
     """The gates in order: what ends a message for good comes before what only postpones it."""
-    record = known.consents.get((message.contact_id, message.channel))
+    if message.kind == MessageKind.SERVICE:
+        return _service_gate(message, known, now=now)
+    standing = known.standings[message.pk]
     return (
-        _person_gate(message, record, known)
+        _address_gate(message, known)
+        or _person_gate(message, known, now=now)
         or _subject_gate(message, known, now=now)
         or _flow_gate(message, known, now=now)
         or _time_gate(message, known, now=now)
-        or Verdict(consent_record_id=record.record_id if record else None)
+        or Verdict(ground=standing.ground, is_measured=standing.is_measured)
+    )
+
+
+def _service_gate(message: Message, known: _Known, *, now: datetime) -> Verdict:
+    """What somebody has just asked for needs no grant, and waits for no hour and no cap: only for what nothing may pass."""
+    overdue = Verdict(Reason.DEADLINE_PASSED, facts={"not_after": message.not_after.isoformat()})
+    return (
+        _address_gate(message, known)
+        or _flow_gate(message, known, now=now)
+        or (overdue if now > message.not_after else None)
+        or _budget_gate(message, known, now=now)
+        or Verdict(ground=Ground(basis=LegalBasis.SERVICE))
     )
 
 
@@ -174,7 +229,7 @@ def _address(message: Message) -> str:
     return consent.address_of(message.contact, message.channel)
 
 
-def _person_gate(message: Message, record: Consent | None, known: _Known) -> Verdict | None:
+def _address_gate(message: Message, known: _Known) -> Verdict | None:
     contact, address = message.contact, _address(message)
     if contact.erased_at:
         return Verdict(Reason.ERASED)
@@ -182,12 +237,27 @@ def _person_gate(message: Message, record: Consent | None, known: _Known) -> Ver
         return Verdict(Reason.MERGED, facts={"into": contact.merged_into_id})
     if not address:
         return Verdict(Reason.NO_ADDRESS, facts={"channel": message.channel})
-    if any((message.shop_id, message.channel, key) in known.suppressed for key in consent.suppression_keys(address)):
+    of_service = ABOUT_MARKETING if message.kind == MessageKind.SERVICE else set()
+    keys = ((message.shop_id, message.channel, key) for key in consent.suppression_keys(address))
+    if {known.suppressed[key] for key in keys if key in known.suppressed} - of_service:
         return Verdict(Reason.SUPPRESSED, facts={"channel": message.channel})
-    basis = basis_for(record.state if record else None)
-    if basis.reason:
-        return Verdict(basis.reason, facts={"channel": message.channel, "state": record.state if record else ""})
     return None
+
+
+def _person_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
+    contact, shop = message.contact, message.shop
+    blocked = {str(code).upper() for code in shop.blocked_countries}
+    shut = [code for code in countries.candidates(contact, shop, message.channel) if code in blocked]
+    if shut:
+        return Verdict(Reason.COUNTRY_BLOCKED, facts={"country": shut[0]})
+    if not is_old_enough(contact.born_on, shop.minimum_age, today=now.date()):
+        return Verdict(
+            Reason.UNDER_AGE, facts={"minimum_age": shop.minimum_age, "is_known": contact.born_on is not None}
+        )
+    if message.run and message.run.flow.topic in contact.topics_off:
+        return Verdict(Reason.TOPIC_OFF, facts={"topic": message.run.flow.topic})
+    standing = known.standings[message.pk]
+    return Verdict(standing.reason, facts=standing.facts) if standing.reason else None
 
 
 def _subject_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
@@ -276,6 +346,10 @@ def _time_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | N
     if free > now:
         until = free if free <= message.not_after else None
         return Verdict(Reason.FREQUENCY_CAP, until=until, facts={"free_at": free.isoformat()})
+    return _budget_gate(message, known, now=now)
+
+
+def _budget_gate(message: Message, known: _Known, *, now: datetime) -> Verdict | None:
     if message.channel == Channel.SMS and message.shop_id in known.spent:
         renewed = limits.next_month(now)
         until = renewed if renewed <= message.not_after else None

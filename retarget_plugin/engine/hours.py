@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from retarget_plugin.domain import calendars, countries, whereabouts
+from retarget_plugin.domain import calendars, whereabouts
 from retarget_plugin.domain.calendars import Window
 from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.models import Contact, Shop
 
-# One file a country, named by its ISO 3166 code, and one for all the others.
-FOLDER = Path(__file__).parent.parent / "countries"
-STRICTEST = "default"
+from . import countries
+
 SUNDAY = frozenset({6})
 EVERY_DAY = frozenset(range(7))
 
@@ -84,16 +80,8 @@ def window_for(shop: Shop, channel: str, country: str = "") -> Window:
     )
 
 
-@lru_cache(maxsize=512)
-def rules_of(country: str) -> countries.Country:
-    """What `country`, an ISO 3166 code, asks; the strictest for one without a file. Raises CountryError."""
-    files = _files()
-    name = country.lower() if country.lower() in files else STRICTEST
-    return countries.parse(country, files[name], strictest=files[STRICTEST], file=f"{name}.toml")
-
-
 def _terms(contact: Contact, shop: Shop, channel: str) -> _Terms:
-    country = _country(contact, shop)
+    country = countries.home_of(contact, shop)
     return _Terms(
         country,
         channel,
@@ -103,22 +91,6 @@ def _terms(contact: Contact, shop: Shop, channel: str) -> _Terms:
         channel == Channel.SMS and shop.sms_on_holidays,
         _zones(contact, shop, channel),
     )
-
-
-def _country(contact: Contact, shop: Shop) -> str:
-    """A country whose holidays nobody can tell, such as one that does not exist, says nothing."""
-    if _is_country(contact.country):
-        return contact.country.upper()
-    if contact.phone and _is_country(country := whereabouts.country_of(contact.phone)):
-        return country
-    return shop.country.upper() if _is_country(shop.country) else ""
-
-
-@lru_cache(maxsize=1024)
-def _is_country(code: str) -> bool:
-    if not re.fullmatch(r"[A-Za-z]{2}", code):
-        return False
-    return code.lower() in _files() or calendars.has_holidays(code.upper())
 
 
 def _zones(contact: Contact, shop: Shop, channel: str) -> tuple[ZoneInfo, ...]:
@@ -141,7 +113,7 @@ def _common(moment: datetime, conditions: Iterable[_Condition], zones: Iterable[
 
 def _conditions(terms: _Terms) -> Iterator[_Condition]:
     """The country's windows, less what the shop's owner lifts, then the shop's own: they narrow each other."""
-    for rule in rules_of(terms.country).rules[Channel(terms.channel)]:
+    for rule in countries.rules_of(terms.country).rules[Channel(terms.channel)]:
         if rule.name == "holidays" and terms.on_holidays:
             continue
         for window in rule.windows:
@@ -187,8 +159,3 @@ def _in_the_way(moment: datetime, terms: _Terms) -> list[_Condition]:
         for condition in conditions
         if _common(moment, (other for other in conditions if other != condition), terms.zones)
     ]
-
-
-@lru_cache(maxsize=1)
-def _files() -> Mapping[str, Mapping[str, Any]]:
-    return {path.stem: tomllib.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.toml")}

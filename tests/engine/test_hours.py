@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retarget_plugin.engine import hours
+from retarget_plugin.engine import countries, hours
 from retarget_plugin.models import Contact, Decision, FlowRun, Message, Shop
 
 FRENCH, AMERICAN, SPANISH, GERMAN = "+33612345678", "+12125551234", "+34612345678", "+4915112345678"
@@ -113,7 +113,7 @@ def test_an_answer_that_is_not_at_once_says_which_rule_and_who_says_so():
         "zone": "Africa/Ceuta, Atlantic/Canary, Europe/Madrid",
         "country": "FR",
         "rule": "weekdays",
-        "source": hours.rules_of("FR").rules["sms"][1].source,
+        "source": countries.rules_of("FR").rules["sms"][1].source,
         "opens": "2026-11-23T08:00:00+00:00",
     }
 
