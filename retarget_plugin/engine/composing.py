@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from email.utils import parseaddr
@@ -22,7 +22,7 @@ from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.exceptions import TemplateError
 from retarget_plugin.models import Contact, FlowVersion, Message, Shop
 
-from . import links, tokens
+from . import letters, links, tokens
 
 MAX_SEGMENTS = 10
 PREVIEW_EMAIL = "shopper@example.com"
@@ -59,22 +59,41 @@ class _Letter:
     unsubscribe_url: str
     stop: str
     coupon: dict[str, Any] | None = None
+    is_measured: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def compose(message: Message, *, cart: Cart | None, now: datetime) -> Composed:
-    """Write `message` about `cart`, in the reader's language and the cart's currency.
+def compose(message: Message, *, cart: Cart | None, is_measured: bool = False, now: datetime) -> Composed:
+    """Write `message` about `cart`, in the reader's language and the cart's currency; a service message about its own.
+
+    Unless `is_measured`, it tells nobody who opened it or followed which link: no pixel, no link of the person's own but
+    those that open the cart and say no, and no click is kept.
 
     Loads nothing when `message` comes with its shop, contact and run (version, flow, cart). Writes the message's short
     links. Raises TemplateError when the text is wrong, lacks a value or is longer than MAX_SEGMENTS segments;
     ConfigurationError when PUBLIC_URL is not set.
     """
+    letter = (
+        _of_service(message, now=now) if message.template else _of_flow(message, cart, is_measured=is_measured, now=now)
+    )
+    run, contact = message.run, message.contact
+    return _compose(
+        letter,
+        to=contact.phone if message.channel == Channel.SMS else contact.email,
+        message_id=str(message.pk),
+        idempotency_key=str(message.key),
+        tags=(run.flow.slug, message.step) if run else (message.step,),
+    )
+
+
+def _of_flow(message: Message, cart: Cart | None, *, is_measured: bool, now: datetime) -> _Letter:
     key, compiled = _written(message)
     shop, contact = message.shop, message.contact
     cart_locale = cart.identity.locale if cart and cart.identity else ""
     locales = [contact.locale or cart_locale, shop.locale]
     language = contexts.choose_language(locales, compiled["languages"])
     unsubscribe_url = links.public_url(reverse("retarget_plugin:unsubscribe", args=[_unsubscribe_token(message)]))
-    letter = _Letter(
+    return _Letter(
         shop=shop,
         key=key,
         compiled=compiled,
@@ -83,17 +102,32 @@ def compose(message: Message, *, cart: Cart | None, now: datetime) -> Composed:
         first_name=contact.first_name,
         last_name=contact.last_name,
         cart=cart,
-        cart_url=links.shorten(_destination(message), message=message, purpose=links.CART, now=now),
+        cart_url=_cart_url(message, is_measured=is_measured, now=now),
         unsubscribe_url=unsubscribe_url,
         stop=_stop(message, compiled["languages"][language], unsubscribe_url, now=now),
+        is_measured=is_measured,
     )
-    run = message.run
-    return _compose(
-        letter,
-        to=contact.phone if message.channel == Channel.SMS else contact.email,
-        message_id=str(message.pk),
-        idempotency_key=str(message.key),
-        tags=(run.flow.slug, message.step) if run else (message.step,),
+
+
+def _of_service(message: Message, *, now: datetime) -> _Letter:
+    """Without a name, a cart and a way to unsubscribe: whoever is asked whether an address is theirs may be anybody."""
+    compiled = letters.written(message)
+    locales = [message.contact.locale or str(message.context.get("language", "")), message.shop.locale]
+    language = contexts.choose_language(locales, compiled["languages"])
+    locale = contexts.choose_locale(locales, language)
+    return _Letter(
+        shop=message.shop,
+        key=message.template,
+        compiled=compiled,
+        language=language,
+        locale=locale,
+        first_name="",
+        last_name="",
+        cart=None,
+        cart_url="",
+        unsubscribe_url="",
+        stop="",
+        more=letters.context(message, language=language, locale=locale, now=now),
     )
 
 
@@ -187,6 +221,14 @@ def _written(message: Message) -> tuple[str, Mapping[str, Any]]:
     raise TemplateError(f"no {message.channel} message is written for this step", part=message.step)
 
 
+def _cart_url(message: Message, *, is_measured: bool, now: datetime) -> str:
+    """A short link where a click may be told, or where every character costs; else the destination itself."""
+    destination = _destination(message)
+    if message.channel != Channel.SMS and not is_measured:
+        return destination
+    return links.shorten(destination, message=message, purpose=links.CART, is_measured=is_measured, now=now)
+
+
 def _destination(message: Message) -> str:
     """Where the message's one link leads: to the cart, rebuilt; or to the shop when it is about no cart."""
     cart_id = message.run.cart_id if message.run else None
@@ -243,6 +285,8 @@ def _compose(letter: _Letter, *, to: str, message_id: str, idempotency_key: str,
         unsubscribe_url=letter.unsubscribe_url,
         tags=tags,
         metadata={"retarget_message": message_id},
+        track_opens=letter.is_measured,
+        track_clicks=letter.is_measured,
     )
     return Composed(
         outgoing=outgoing,
@@ -297,6 +341,7 @@ def _context(letter: _Letter) -> dict[str, Any]:
         "stop": letter.stop,
         "coupon": letter.coupon,
         "cart": None,
+        **letter.more,
     }
     if letter.cart is not None:
         context["cart"] = contexts.cart_context(

@@ -19,6 +19,7 @@ LENGTH = 8
 
 CART = "cart"
 UNSUBSCRIBE = "unsubscribe"
+SERVICE = "service"
 
 
 def public_url(path: str) -> str:
@@ -31,13 +32,17 @@ def public_url(path: str) -> str:
     return f"{origin.rstrip('/')}{path}"
 
 
-def shorten(destination: str, *, message: Message, purpose: str, now: datetime) -> str:
+def shorten(destination: str, *, message: Message, purpose: str, is_measured: bool = False, now: datetime) -> str:
     """The absolute short URL of `destination`. Asked again for the same message and purpose, the same one.
 
-    A link that says no never expires; any other leads on for RECOVERY_DAYS.
+    A link that says no never expires; any other leads on for RECOVERY_DAYS. Who follows it is kept where `is_measured`: the
+    person agreed to that.
     """
     link = Link.objects.filter(message=message, purpose=purpose).first()
-    link = link or _create(destination, message=message, purpose=purpose, now=now)
+    link = link or _create(destination, message=message, purpose=purpose, is_measured=is_measured, now=now)
+    if link.is_measured != is_measured:
+        # Written anew, and the person has changed their mind since.
+        Link.objects.filter(pk=link.pk).update(is_measured=is_measured)
     path = reverse("retarget_plugin:short_link", args=[link.code])
     origin = conf.settings.SHORT_URL
     return f"{origin.rstrip('/')}{path}" if origin else public_url(path)
@@ -49,7 +54,7 @@ def find(code: str, *, now: datetime) -> Link | None:
     return Link.objects.select_related("message__contact", "shop").filter(alive, code=code).first()
 
 
-def _create(destination: str, *, message: Message, purpose: str, now: datetime) -> Link:
+def _create(destination: str, *, message: Message, purpose: str, is_measured: bool, now: datetime) -> Link:
     expires_at = None if purpose == UNSUBSCRIBE else now + timedelta(days=conf.settings.RECOVERY_DAYS)
     for _try in range(5):
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
@@ -61,6 +66,7 @@ def _create(destination: str, *, message: Message, purpose: str, now: datetime) 
                     purpose=purpose,
                     code=code,
                     destination=destination,
+                    is_measured=is_measured,
                     created_at=now,
                     expires_at=expires_at,
                 )

@@ -101,7 +101,7 @@ def test_a_mail_is_handed_over_whole(desk):
 def test_the_one_link_of_a_mail_leads_to_the_cart_rebuilt(desk):
     message = desk.queue("reminder")
 
-    composed = composing.compose(message, cart=build_cart(), now=desk.clock.now)
+    composed = composing.compose(message, cart=build_cart(), is_measured=True, now=desk.clock.now)
 
     link = Link.objects.get()
     address = f"https://shop.example.com/retarget/r/{link.code}"
