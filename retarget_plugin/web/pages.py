@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -25,6 +26,8 @@ PAGE_REFERRER = "same-origin"
 # The page we send somebody on to must not see it at all: a shop's statistics would pass it to a third party.
 REDIRECT_REFERRER = "no-referrer"
 
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
 
 def page(
     request: HttpRequest,
@@ -32,11 +35,12 @@ def page(
     *,
     contact: Contact | None = None,
     shop: Shop | None = None,
+    language: str = "",
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    """The page `name` in the reader's language; `shop` is named on it when it is given."""
-    language = language_of(request, contact)
+    """The page `name` in `language`, else in the reader's own; `shop` is named on it when it is given."""
+    language = language or language_of(request, contact)
     with translation.override(language):
         values = {"shop": shop, "language": language, **context}
         response = render(request, f"retarget_plugin/pages/{name}.html", values, status=status)
@@ -50,7 +54,7 @@ def not_found(request: HttpRequest) -> HttpResponse:
     return page(request, "not_found", status=404)
 
 
-def private(response: HttpResponse, *, referrer: str) -> HttpResponse:
+def private(response: Answer, *, referrer: str) -> Answer:
     """Keep an answer out of caches, search engines, frames and other sites' logs."""
     headers: Mapping[str, str] = {
         "Cache-Control": "no-store, private",

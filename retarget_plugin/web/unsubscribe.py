@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -37,7 +38,8 @@ def _ask(request: HttpRequest, token: str) -> HttpResponse:
     found = tokens.read_unsubscribe(token, is_page=True)
     contact = Contact.objects.select_related("shop").filter(pk=found.contact_id).first()
     shop = contact.shop if contact else None
-    return pages.page(request, "unsubscribe", contact=contact, shop=shop, channel=found.channel)
+    choices = _choices(token, contact)
+    return pages.page(request, "unsubscribe", contact=contact, shop=shop, channel=found.channel, choices=choices)
 
 
 def _stop(request: HttpRequest, token: str) -> HttpResponse:
@@ -55,4 +57,16 @@ def _stop(request: HttpRequest, token: str) -> HttpResponse:
         response = HttpResponse("Unsubscribed.\n", content_type="text/plain; charset=utf-8")
         return pages.private(response, referrer=pages.REDIRECT_REFERRER)
     shop = contact.shop if contact else None
-    return pages.page(request, "unsubscribed", contact=contact, shop=shop, channel=found.channel)
+    choices = _choices(token, contact)
+    return pages.page(request, "unsubscribed", contact=contact, shop=shop, channel=found.channel, choices=choices)
+
+
+def _choices(token: str, contact: Contact | None) -> str:
+    """The way to choose what to hear instead; "" where nobody is left to choose, and from a link too old to open a page."""
+    try:
+        tokens.read_unsubscribe(token, is_page=True)
+    except Refusal:
+        return ""
+    if contact is None or contact.erased_at:
+        return ""
+    return reverse("retarget_plugin:preferences", args=[tokens.preferences(contact_id=contact.pk)])

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from retarget_plugin.domain.vocabulary import FlowState, MessageState
 from retarget_plugin.engine import installation
-from retarget_plugin.models import Breaker, Cart, Decision, Flow, Installation, Message, Order, Shop
+from retarget_plugin.models import Breaker, Cart, DailyCount, Decision, Event, Flow, Installation, Message, Order, Shop
 from tests.web.conftest import answer, make_message
 
 TOKEN = "0123456789abcdef"
@@ -55,7 +55,14 @@ def test_a_quiet_shop_is_well(client, url, shop):
         "ok": True,
         "problems": [],
         "shops": [
-            {"shop": shop.pk, "last_cart_at": None, "last_order_at": None, "is_silent": False, "has_flow": False}
+            {
+                "shop": shop.pk,
+                "last_cart_at": None,
+                "last_order_at": None,
+                "last_view_at": None,
+                "is_silent": False,
+                "has_flow": False,
+            }
         ],
         "halted": "",
         "gateways": [],
@@ -176,6 +183,22 @@ def test_the_last_cart_and_order_events_are_told(client, url, shop, cart):
 
     assert told["last_cart_at"] == (now - timedelta(minutes=30)).isoformat().replace("+00:00", "Z")
     assert told["last_order_at"] == now.isoformat().replace("+00:00", "Z")
+
+
+def test_the_last_view_is_told_of_whomever_it_was(client, url, shop):
+    now = timezone.now().replace(microsecond=0)
+
+    def told():
+        (status,) = client.get(url, headers=BEARER).json()["shops"]
+        return status["last_view_at"]
+
+    Event.objects.create(shop=shop, name="page_view", at=now - timedelta(minutes=9))
+    followed = told()
+    for name, minutes in (("page_view", 3), ("search", 5)):
+        DailyCount.objects.add(shop, {name: 1}, by_machine=False, now=now - timedelta(minutes=minutes))
+
+    assert followed == (now - timedelta(minutes=9)).isoformat().replace("+00:00", "Z")
+    assert told() == (now - timedelta(minutes=3)).isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 import time_machine
 from django.core import signing
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from retarget_plugin import urls
 from retarget_plugin.engine import tokens
 from retarget_plugin.models import Contact
 from tests.shop.models import Basket
@@ -184,3 +186,50 @@ def test_a_rotated_key_keeps_links_alive_as_long_as_it_is_a_fallback(settings, g
 
     assert (without, with_fallback) == (404, 200)
     assert Basket.objects.count() == 0
+
+
+#: Every page that a token opens, and a good token of its kind made now.
+KINDS = {
+    "recover": lambda cart, message: tokens.recovery(
+        cart_id=cart.pk, contact_id=message.contact_id, message_id=message.pk
+    ),
+    "unsubscribe": lambda cart, message: tokens.unsubscribe(
+        contact_id=message.contact_id, channel="email", message_id=message.pk
+    ),
+    "confirm": lambda cart, message: tokens.confirm(contact_id=message.contact_id, message_id=message.pk),
+    "refuse": lambda cart, message: tokens.confirm(contact_id=message.contact_id, message_id=message.pk),
+    "preferences": lambda cart, message: tokens.preferences(contact_id=message.contact_id),
+    "store": lambda cart, message: tokens.store(store_id=1, message_id=message.pk),
+    "assets": lambda cart, message: tokens.asset(lead_id=1),
+    "export": lambda cart, message: tokens.export(contact_id=message.contact_id, message_id=message.pk),
+}
+
+
+def test_every_page_that_takes_a_token_is_in_the_table():
+    taking = {pattern.name for pattern in urls.urlpatterns if "<str:token>" in str(pattern.pattern)}
+
+    assert taking == set(KINDS)
+
+
+@pytest.mark.parametrize("page", list(KINDS))
+def test_what_is_expired_or_of_another_kind_gets_the_page_that_says_nothing(client, cart, message, page):
+    """One safe page for all, whoever's link it was; only an old unsubscribe POST still acts, and that has its own test."""
+    with time_machine.travel(timezone.now() - timedelta(days=61)):
+        old = KINDS[page](cart, message)
+    foreign = [
+        make(cart, message) for name, make in KINDS.items() if {name, page} not in ({"confirm", "refuse"}, {page})
+    ]
+    dead = answer(client.get(reverse("retarget_plugin:recover", args=["nonsense"])))
+    before = kept_rows()
+
+    methods = ["get"] if page == "unsubscribe" else ["get", "post"]
+    answers = [answer(getattr(client, m)(reverse(f"retarget_plugin:{page}", args=[old]))) for m in methods]
+    answers += [
+        answer(getattr(client, m)(reverse(f"retarget_plugin:{page}", args=[token])))
+        for token in foreign
+        for m in ("get", "post")
+    ]
+
+    allowed = [found for found in answers if found[0] != 405]
+    assert set(map(str, allowed)) == {str(dead)}
+    assert kept_rows() == before

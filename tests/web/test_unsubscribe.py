@@ -1,6 +1,7 @@
 """unsubscribe/<token>/: looking changes nothing, one POST is enough, and it works for ever."""
 
 from datetime import timedelta
+from time import perf_counter
 
 import pytest
 import time_machine
@@ -10,6 +11,7 @@ from django.utils import timezone
 from retarget_plugin.domain.vocabulary import Channel, ConsentState, SuppressionReason
 from retarget_plugin.engine import consent
 from retarget_plugin.models import Consent, ConsentRecord, Contact, Suppression
+from tests.promises import length
 from tests.web.conftest import answer, kept_rows, make_message, stop_url
 
 FORM = "application/x-www-form-urlencoded"
@@ -174,3 +176,23 @@ def test_other_methods_are_refused(client, contact, unsubscribe_url, method):
 
     assert response.status_code == 405
     assert states(contact)["email"] == ConsentState.GRANTED
+
+
+@pytest.mark.promise
+def test_leaving_takes_less_than_a_second(contact, promise):
+    """RFC 8058: no cookie, no referrer, no log-in, no token field; and twice is answered like once."""
+    times, answers = [], []
+    for channel in Channel:
+        url = stop_url(make_message(contact, channel=channel))
+        for _press in range(length(2, 50)):
+            started = perf_counter()
+            answers.append(one_click(url).status_code)
+            times.append(perf_counter() - started)
+
+    promise(
+        "P12",
+        run=f"{len(times)} one-click POSTs for both channels",
+        figure=f"slowest {max(times) * 1000:.0f} ms, all {set(answers)}, {states(contact)}",
+        bar="1 s to stored, 2xx each time",
+        holds=max(times) < 1 and set(answers) == {200} and set(states(contact).values()) == {ConsentState.WITHDRAWN},
+    )
