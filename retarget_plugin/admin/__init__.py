@@ -9,24 +9,39 @@ from retarget_plugin import models
 from .carts import CartAdmin
 from .consent import ConsentRecordAdmin, SuppressionAdmin
 from .contacts import ContactAdmin
+from .erasures import ErasureAdmin
 from .flows import FlowAdmin
 from .installations import InstallationAdmin
+from .lead_forms import LeadFormAdmin
+from .leads import LeadAdmin
 from .links import LinkAdmin
+from .magnets import MagnetAdmin
 from .messages import MessageAdmin
 from .orders import OrderAdmin
+from .overrides import OverrideAdmin
+from .preferences import PreferenceAdmin, TopicAdmin
 from .shops import ShopAdmin
+from .stores import StoreAdmin
 
 __all__ = [
     "CartAdmin",
     "ConsentRecordAdmin",
     "ContactAdmin",
+    "ErasureAdmin",
     "FlowAdmin",
     "InstallationAdmin",
+    "LeadAdmin",
+    "LeadFormAdmin",
     "LinkAdmin",
+    "MagnetAdmin",
     "MessageAdmin",
     "OrderAdmin",
+    "OverrideAdmin",
+    "PreferenceAdmin",
     "ShopAdmin",
+    "StoreAdmin",
     "SuppressionAdmin",
+    "TopicAdmin",
 ]
 
 for model, screen in {
@@ -34,11 +49,19 @@ for model, screen in {
     models.Flow: FlowAdmin,
     models.Cart: CartAdmin,
     models.Contact: ContactAdmin,
+    models.LeadForm: LeadFormAdmin,
+    models.Magnet: MagnetAdmin,
+    models.Lead: LeadAdmin,
     models.Message: MessageAdmin,
     models.ConsentRecord: ConsentRecordAdmin,
     models.Suppression: SuppressionAdmin,
+    models.Override: OverrideAdmin,
+    models.Erasure: ErasureAdmin,
     models.Order: OrderAdmin,
     models.Link: LinkAdmin,
+    models.Topic: TopicAdmin,
+    models.Preference: PreferenceAdmin,
+    models.Store: StoreAdmin,
     models.Installation: InstallationAdmin,
 }.items():
     admin.site.register(model, screen)

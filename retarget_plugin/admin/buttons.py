@@ -21,7 +21,8 @@ from retarget_plugin.exceptions import Refusal
 
 @dataclass(frozen=True)
 class Button:
-    """`act` names the method of the admin that acts, with (row, request, now=...); it may raise Refusal.
+    """`act` names the method of the admin that acts, with (row, request, now=...); it may raise Refusal. What it answers,
+    such as a file, is the answer; None leads back to the row.
 
     `question` says what will happen; `done` what has. `is_offered` tells from a row whether the button makes sense.
     """
@@ -57,9 +58,12 @@ class ButtonsMixin:
 
     def offered(self, request: HttpRequest, row: Any) -> list[tuple[Button, str]]:
         """(button, URL) for what `request.user` may do with `row` now."""
-        if not self.may_act(request):
-            return []
-        return [(button, self.page(button.slug, row.pk)) for button in self.buttons if button.is_offered(row)]
+        offered = [button for button in self.buttons if self.may_press(request, button) and button.is_offered(row)]
+        return [(button, self.page(button.slug, row.pk)) for button in offered]
+
+    def may_press(self, request: HttpRequest, button: Button) -> bool:
+        """The model's change permission, unless a button asks for more."""
+        return self.may_act(request)
 
     def _view_of(self, button: Button) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: int) -> HttpResponse:
@@ -68,23 +72,25 @@ class ButtonsMixin:
         return view
 
     def _press(self, request: HttpRequest, object_id: int, button: Button) -> HttpResponse:
-        if not self.may_act(request):
+        if not self.may_press(request, button):
             raise PermissionDenied
         row = get_object_or_404(self.get_queryset(request), pk=object_id)
         if request.method != "POST":
             return self._ask(request, row, button)
         now = timezone.now()
         try:
-            self._act(request, row, button, now=now)
+            answer = self._act(request, row, button, now=now)
         except Refusal as refusal:
             messages.error(request, str(refusal))
         else:
             self.log_change(request, row, str(button.label))
+            if answer is not None:
+                return answer
             messages.success(request, str(button.done))
         return redirect(self.page("change", row.pk))
 
-    def _act(self, request: HttpRequest, row: Any, button: Button, *, now: datetime) -> None:
-        getattr(self, button.act)(row, request, now=now)
+    def _act(self, request: HttpRequest, row: Any, button: Button, *, now: datetime) -> HttpResponse | None:
+        return getattr(self, button.act)(row, request, now=now)
 
     def _ask(self, request: HttpRequest, row: Any, button: Button) -> HttpResponse:
         context = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -10,14 +11,52 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.domain import contacts as rules
-from retarget_plugin.engine import explain
+from retarget_plugin.engine import explain, merges, privacy
 from retarget_plugin.models import Contact, Shop
 
 from . import badges, people
+from .buttons import Button, ButtonsMixin
 from .facts import FactAdmin, link
 
+BUTTONS = (
+    Button(
+        slug="export",
+        label=_("Hand over the data"),
+        question=_(
+            "Everything that is kept about this person, as a JSON file. Be sure that whoever asks is this person: "
+            "who knows an address has not proven that it is theirs. The download is kept on record."
+        ),
+        done="",
+        act="hand_over",
+        is_offered=lambda contact: contact.erased_at is None,
+    ),
+    Button(
+        slug="part",
+        label=_("Undo the merge"),
+        question=_(
+            "The two contacts become two people again, each with what was theirs. What was seen on the shop's pages since the "
+            "merge is kept for neither, because it could be either's."
+        ),
+        done=_("The two are two again."),
+        act="part",
+        is_offered=lambda contact: contact.merged_into_id is not None and contact.erased_at is None,
+    ),
+    Button(
+        slug="erase",
+        label=_("Erase"),
+        question=_(
+            "Everything that names this person goes, and nothing is sent to them any more. What stays are sums and a "
+            "coded mark, so that nobody adds them again. This cannot be undone."
+        ),
+        done=_("The person was erased."),
+        act="erase",
+        is_offered=lambda contact: contact.erased_at is None,
+        is_grave=True,
+    ),
+)
 
-class ContactAdmin(FactAdmin):
+
+class ContactAdmin(ButtonsMixin, FactAdmin):
     """Lists are masked for everybody; a person's page is for who may see personal data, and each look is recorded."""
 
     list_display = ("masked_shown", "shop", "locale", "country", "last_order_at", "created_at")
@@ -31,6 +70,7 @@ class ContactAdmin(FactAdmin):
         (_("Where and how"), {"fields": ("locale", "time_zone", "country", "postcode")}),
         (_("Record"), {"fields": ("created_at", "last_order_at", "merged", "erased_at")}),
     )
+    buttons = BUTTONS
     masked_fields = (
         (None, {"fields": ("masked_shown", "shop", "locale", "country", "created_at", "last_order_at", "erased_at")}),
     )
@@ -63,8 +103,33 @@ class ContactAdmin(FactAdmin):
             (consent, badges.state_badge(consent.state, consent.get_state_display()))
             for consent in contact.consents.select_related("record").order_by("purpose", "channel")
         ]
+        context["buttons"] = self.offered(request, contact)
         context["events"] = explain.timeline(contact)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    def may_press(self, request: HttpRequest, button: Button) -> bool:
+        """To hand data over, one has to be allowed to see it; to erase, to delete contacts, though none is deleted here."""
+        if button.act == "hand_over":
+            return self.may_act(request) and people.may_see(request)
+        return request.user.has_perm("retarget_plugin.delete_contact")
+
+    def hand_over(self, contact: Contact, request: HttpRequest, *, now: datetime) -> HttpResponse:
+        people.record_view(request, contact)
+        response = HttpResponse(privacy.written(contact, now=now), content_type="application/json")
+        response["Content-Disposition"] = f'attachment; filename="contact-{contact.pk}.json"'
+        return response
+
+    def part(self, contact: Contact, request: HttpRequest, *, now: datetime) -> None:
+        merges.undo(merges.latest(contact), by=f"staff #{request.user.pk}", now=now)
+
+    def erase(self, contact: Contact, request: HttpRequest, *, now: datetime) -> None:
+        privacy.erase(contact, by=f"staff #{request.user.pk}", now=now)
+        # The history names the row as it is called from now on.
+        contact.refresh_from_db()
+
+    # -- fields --------------------------------------------------------------------------------------------------
 
     @admin.display(description=_("contact"))
     def masked_shown(self, contact: Contact) -> str:

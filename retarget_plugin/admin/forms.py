@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from retarget_plugin import conf
 
@@ -33,8 +34,28 @@ class SuggestInput(forms.TextInput):
         return context
 
 
+class CountriesField(forms.CharField):
+    """ISO 3166 codes, typed with commas between them; a list of them in the database."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        codes = re.split(r"[\s,;]+", super().clean(value).strip())
+        return list(dict.fromkeys(valid_country(code) for code in codes if code))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
 class ShopForm(forms.ModelForm):
     """What a shop's owner decides; the admin says of which fields. Codes are stored as standards write them: FR, fr-CH."""
+
+    blocked_countries = CountriesField(
+        label=gettext_lazy("countries it does not write to"),
+        required=False,
+        help_text=gettext_lazy("Two-letter codes with commas between them, such as US, CA."),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,12 +82,7 @@ class ShopForm(forms.ModelForm):
         return name
 
     def clean_country(self) -> str:
-        code = self.cleaned_data["country"].strip().upper()
-        if code not in _countries():
-            raise ValidationError(
-                _("%(value)s is not a country. Write its two-letter code, such as FR.") % {"value": _quoted(code)}
-            )
-        return code
+        return valid_country(self.cleaned_data["country"])
 
     def clean_currency(self) -> str:
         code = self.cleaned_data["currency"].strip().upper()
@@ -113,6 +129,16 @@ class ShopForm(forms.ModelForm):
                 % {"value": _quoted(alias), "setting": setting, "known": ", ".join(sorted(entries)) or "–"}
             )
         return alias
+
+
+def valid_country(text: str) -> str:
+    """An ISO 3166 code in capitals. Raises ValidationError with an example."""
+    code = text.strip().upper()
+    if code not in _countries():
+        raise ValidationError(
+            _("%(value)s is not a country. Write its two-letter code, such as FR.") % {"value": _quoted(code)}
+        )
+    return code
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.domain.vocabulary import Halt, MessageState
-from retarget_plugin.engine import installation
+from retarget_plugin.engine import erasures, installation
 from retarget_plugin.models import Installation, Message
 
 from . import badges
@@ -104,10 +104,15 @@ class InstallationAdmin(ButtonsMixin, ReadOnlyAdmin):
         installation.stop(by=f"staff #{request.user.pk}", now=now)
 
     def resume(self, row: Installation, request: HttpRequest, *, now: datetime) -> None:
-        installation.resume(by=f"staff #{request.user.pk}", now=now)
+        self._resume(request, now=now)
 
     def resume_original(self, row: Installation, request: HttpRequest, *, now: datetime) -> None:
-        installation.resume(by=f"staff #{request.user.pk}", now=now, is_original=True)
+        self._resume(request, now=now, is_original=True)
+
+    def _resume(self, request: HttpRequest, *, now: datetime, is_original: bool = False) -> None:
+        # What a backup has brought back of people who were erased is gone before anything can leave.
+        erasures.catch_up(now=now)
+        installation.resume(by=f"staff #{request.user.pk}", now=now, is_original=is_original)
 
     # -- fields --------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from retarget_plugin.domain import flows as rules
-from retarget_plugin.domain.vocabulary import Channel, MessageState
+from retarget_plugin.domain.vocabulary import MessageState
 from retarget_plugin.engine import composing, delivery, explain
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Attempt, Message, MessageBody
@@ -149,7 +149,7 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
             "decisions": decisions(message.decisions.all()),
             "is_unknown": message.state == MessageState.UNKNOWN,
         }
-        if may_read and message.channel == Channel.SMS:
+        if may_read:
             people.record_view(request, message)
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -68,6 +68,15 @@ FIELDSETS: Any = (
         },
     ),
     (
+        _("Whom it writes to"),
+        {
+            "fields": ("customers_told_since", "blocked_countries", "minimum_age"),
+            "description": _(
+                "Without consent, only customers are written to, about similar goods, and only where their country allows it."
+            ),
+        },
+    ),
+    (
         _("When a cart counts as abandoned"),
         {"fields": ("abandoned_after_minutes",)},
     ),

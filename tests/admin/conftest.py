@@ -12,13 +12,28 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from retarget_plugin.models import Attempt, Click, ConsentRecord, Flow, Link, MessageBody, Shop, Suppression
+from retarget_plugin.models import (
+    Attempt,
+    Click,
+    ConsentRecord,
+    Flow,
+    Lead,
+    Link,
+    MessageBody,
+    Preference,
+    Shop,
+    Store,
+    Suppression,
+    Topic,
+)
+from tests.lead_forms import make_form, make_magnet
 
 from . import rows
 
 
 @pytest.fixture(autouse=True)
-def only_the_admin(db, settings):
+def only_the_admin(db, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
     settings.ROOT_URLCONF = "tests.admin.urls"
     # `migrate` has made a shop for the settings' host.
     Flow.objects.update(version=None)
@@ -142,7 +157,57 @@ def everything(text="Lumen", **changes):
     suppression = Suppression.objects.create(
         shop=shop, channel="email", key=f"{shop.pk:064}", reason="bounced", at=rows.NOW
     )
+    magnet = make_magnet(
+        shop,
+        slug=f"m{shop.pk}",
+        name=text,
+        topic=text[:60],
+        texts={"en": {"title": text, "text": text}},
+        files=((text[:100], b"x"),),
+        now=rows.NOW,
+    )
+    words = dict.fromkeys(("title", "text", "button", "done", "consent_email"), text)
+    form = make_form(
+        shop,
+        slug=f"f{shop.pk}",
+        name=text,
+        magnet=magnet,
+        topic=text[:60],
+        texts={"en": words, "fr": words},
+        paths=text,
+        wording_version=text[:40],
+        on_exit=True,
+        now=rows.NOW,
+    )
+    ticked = {"channel": "email", "purpose": "marketing", "wording": text, "version": text[:40]}
+    lead = Lead.objects.create(
+        shop=shop,
+        form=form,
+        magnet=magnet,
+        contact=contact,
+        email=contact.email,
+        first_name=text,
+        answers={text: [text]},
+        consents=[ticked],
+        page=f"/{text}"[:500],
+        language="en",
+        code=text[:60],
+        created_at=rows.NOW,
+        confirmed_at=rows.NOW,
+    )
+    said = {"en": text, "fr": text}
+    topic = Topic.objects.create(shop=shop, slug="books", labels=said)
+    preference = Preference.objects.create(
+        shop=shop, slug="pet", labels=said, options=[{"value": "dog", "labels": said}]
+    )
+    store = Store.objects.create(shop=shop, slug="lyon", name=text, street=text, city=text, note=text, country="FR")
     return SimpleNamespace(
+        topic=topic,
+        preference=preference,
+        store=store,
+        magnet=magnet,
+        leadform=form,
+        lead=lead,
         shop=shop,
         contact=contact,
         consentrecord=record,
@@ -156,7 +221,25 @@ def everything(text="Lumen", **changes):
     )
 
 
-MODELS = ("shop", "flow", "cart", "contact", "message", "consentrecord", "suppression", "order", "link")
+MODELS = (
+    "shop",
+    "flow",
+    "leadform",
+    "magnet",
+    "lead",
+    "cart",
+    "contact",
+    "message",
+    "consentrecord",
+    "suppression",
+    "order",
+    "link",
+    "topic",
+    "preference",
+    "store",
+)
+#: What an owner writes; the others only happen.
+SETTINGS = ("shop", "flow", "leadform", "magnet", "topic", "preference", "store")
 
 
 def pages(found):
@@ -171,5 +254,6 @@ def pages(found):
         ("shop", page("shop_report_of", shop)),
         ("shop", page("shop_report_file", shop, "days")),
         ("shop", page("shop_report_file", shop, "flows")),
+        ("leadform", page("leadform_frame", found.leadform.pk, "en")),
         ("flow", page("flow_version", flow, 1)),
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from retarget_plugin.engine import consent
+from retarget_plugin.engine import consent, merges
+from retarget_plugin.models import Merge
 
 from . import rows
 from .conftest import everything, page, queries, read
@@ -59,3 +60,21 @@ def test_a_long_history_costs_no_more_queries(owner):
         rows.decision(found.shop, "entered", contact=found.contact, run=run, message=rows.message(run))
 
     assert queries(owner, url) == few
+
+
+def test_a_merge_is_undone_by_a_button_that_asks_first(owner):
+    shop = rows.shop()
+    old, new = rows.contact(shop, email="old@example.com"), rows.contact(shop, email="new@example.com")
+    merge = merges.merge(old, new, by="staff #1", now=rows.NOW)
+    part = page("contact_part", old.pk)
+
+    asked = read(owner, part)
+    still_merged = Merge.objects.get().undone_at
+    owner.post(part)
+
+    merge.refresh_from_db()
+    old.refresh_from_db()
+    assert "become two people again" in asked
+    assert still_merged is None
+    assert merge.undone_at is not None
+    assert old.merged_into is None

@@ -9,9 +9,9 @@ from django.test import Client
 from retarget_plugin.admin import people
 from retarget_plugin.models import Message
 
-from .conftest import MODELS, everything, page, pages, read
+from .conftest import MODELS, SETTINGS, everything, page, pages, read
 
-FACTS = [name for name in MODELS if name not in ("shop", "flow")]
+FACTS = [name for name in MODELS if name not in SETTINGS]
 
 
 @pytest.fixture

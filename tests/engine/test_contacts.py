@@ -28,7 +28,9 @@ def test_the_same_person_is_found_by_each_of_their_ids(shop, clock):
 def test_what_was_empty_is_filled_in_and_what_was_known_is_kept(shop, clock):
     made = contacts.resolve(shop, Identity(email="ana@example.com", first_name="Ana"), now=clock.now)
 
-    account = Identity(external_id="7", email="ana@example.com", phone="0612345678", first_name="Anna")
+    account = Identity(
+        external_id="7", email="ana@example.com", phone="0612345678", first_name="Anna", is_verified=True
+    )
     contacts.resolve(shop, account, now=clock.now)
 
     made.refresh_from_db()
@@ -47,6 +49,27 @@ def test_a_number_that_a_stranger_types_beside_a_known_address_stays_a_claim(sho
     assert ana.phone == ""
     assert (texted.phone, texted.email) == ("+33698765432", "")
     assert mailed == ana
+
+
+def test_an_account_that_proved_nothing_adds_no_number_to_an_address_that_was_known(shop, clock):
+    ana = contacts.resolve(shop, Identity(email="ana@example.com"), now=clock.now)
+    account = Identity(external_id="7", email="ana@example.com", phone="0698765432")
+
+    mailed = contacts.resolve(shop, account, now=clock.now)
+    texted = contacts.resolve_for(shop, account, channel="sms", now=clock.now)
+
+    ana.refresh_from_db()
+    assert (mailed, ana.phone) == (ana, "")
+    assert (texted.phone, texted.email) == ("+33698765432", "")
+
+
+def test_the_account_that_made_a_contact_completes_it(shop, clock):
+    made = contacts.resolve(shop, Identity(external_id="7", email="ana@example.com"), now=clock.now)
+
+    contacts.resolve(shop, Identity(external_id="7", email="ana@example.com", phone="0612345678"), now=clock.now)
+
+    made.refresh_from_db()
+    assert made.phone == "+33612345678"
 
 
 def test_two_known_people_are_never_merged_by_one_cart(shop, clock):

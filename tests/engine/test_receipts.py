@@ -176,7 +176,7 @@ def test_the_no_of_a_merged_person_is_that_of_who_it_is_now(shop, message, clock
 
     report(clock, event(message, "complained"))
 
-    assert Consent.objects.get(contact=now_known_as).state == "withdrawn"
+    assert Consent.objects.get(contact=now_known_as, purpose="marketing").state == "withdrawn"
     assert consent.is_suppressed(shop, channel="email", address="ana@work.example")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from retarget_plugin.engine import installation
+from retarget_plugin.engine import erasures, installation
 from retarget_plugin.models.clock import database_now
 
 
@@ -22,6 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, original: bool, **options: Any) -> None:
         now = database_now()
+        # What a backup has brought back of people who were erased is gone before anything can leave.
+        erasures.catch_up(now=now)
         installation.resume(by="retarget_resume", now=now, is_original=original)
         standing = installation.standing()
         self.stdout.write("Messages are sent again.")
