@@ -81,11 +81,12 @@ def prepare() -> None:
     """An empty database, the plugin's and the shop's tables, the catalogue, and what the owner would fill in."""
     import django
     from django.core.management import call_command
+    from django.utils import timezone
 
     django.setup()
     call_command("migrate", verbosity=0)
 
-    from . import catalogue
+    from . import catalogue, guide
 
     catalogue.create(os.environ["RETARGET_DEMO_URL"])
 
@@ -105,6 +106,7 @@ def prepare() -> None:
         free_shipping_from=50,
         delivery_days=2,
     )
+    guide.offer(Shop.objects.get(), now=timezone.now())
 
 
 def tell(url: str, inbox: Inbox, clock: Clock) -> bool:

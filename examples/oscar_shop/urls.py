@@ -24,6 +24,7 @@ urlpatterns = [
     re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
     *i18n_patterns(
         path("", pages.home, name="home"),
+        path("journal/how-close-is-close/", pages.article, name="article"),
         path("stay-in-touch/", signup.stay_in_touch, name="stay-in-touch"),
         path("stay-in-touch/thanks/", signup.thanks, name="stay-in-touch-thanks"),
         # Oscar's own lists ask a search engine; these two ask the database, so that the demo needs none.

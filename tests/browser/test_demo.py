@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from .conftest import AGENT, eventually, stored
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), p
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The running demo; answers {what: address}."""
+    """The running demo; answers {what: address}, and where its data lies."""
     data = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "examples.oscar_shop", "--port", "0", "--data", str(data)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -28,7 +32,7 @@ def demo(tmp_path_factory):
                     break
             else:
                 pytest.fail("the demo ended: " + "".join(said))
-            yield dict(re.findall(r"^  (\w+) +(http\S+)", "".join(said), re.MULTILINE))
+            yield dict(re.findall(r"^  (\w+) +(http\S+)", "".join(said), re.MULTILINE)) | {"Data": str(data)}
         finally:
             process.terminate()
             process.wait(20)
@@ -107,3 +111,64 @@ def test_the_mailbox_shows_the_mail_and_its_link_works(page, demo):
     assert page.get_by_text("Corvo 90 mm f/2.8 Macro").is_visible()
     assert page.get_by_role("button", name="Bring my cart back").is_visible()
     assert is_fit(page), page.trouble
+
+
+# -- a stranger on the page becomes a lawful contact -------------------------------------------------------------------
+
+SHOPS_OWN = {"csrftoken", "oscar_history", "oscar_open_basket"}
+MINE = """SELECT e.name FROM retarget_plugin_event e JOIN retarget_plugin_contact c ON c.id = e.contact_id
+    WHERE c.email = ? ORDER BY e.at, e.id"""
+
+
+@pytest.fixture
+def stranger(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, user_agent=AGENT)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+def letter(tab, demo, *, to, title):
+    """Opens the newest e-mail of that title in the mailbox once it has come."""
+    mailbox = demo["Mailbox"].rstrip("/")
+    frame = tab.locator("article").filter(has_text=to).filter(has_text=title).locator("iframe").first
+
+    def has_come():
+        tab.goto(mailbox)
+        return frame.count()
+
+    assert eventually(has_come, seconds=40), title
+    tab.goto(mailbox + frame.get_attribute("src"))
+
+
+def test_a_stranger_becomes_a_contact_and_gets_the_guide(stranger, demo):
+    tab, shop, email = stranger, demo["Storefront"], "cleo@example.com"
+    tab.goto(shop)
+    tab.get_by_role("link", name="Corvo 90 mm f/2.8 Macro").last.click()
+    tab.wait_for_load_state("networkidle")
+    cookies, keys = stored(tab)
+    assert (set(cookies) - SHOPS_OWN, keys) == (set(), [])
+    tab.get_by_role("button", name="Yes, you may").click()
+    assert eventually(lambda: "retarget_visitor" in stored(tab)[0])
+
+    tab.goto(shop)
+    tab.wait_for_load_state("networkidle")
+    tab.mouse.move(600, 300)
+    tab.mouse.move(600, -5)
+    tab.get_by_role("dialog").wait_for()
+    for keys in ("Tab", "Cleo", "Tab", email, "Enter"):
+        (tab.keyboard.press if keys in ("Tab", "Enter") else tab.keyboard.type)(keys)
+    tab.get_by_role("status").filter(has_text="Look into your mailbox").wait_for()
+    letter(tab, demo, to=email, title="One click to get")
+    tab.goto(tab.get_by_role("link", name="Yes, send it to me").get_attribute("href"))
+    tab.get_by_role("button", name="Yes, it was me").click()
+    tab.get_by_role("heading", name="Thank you, it is confirmed").wait_for()
+    letter(tab, demo, to=email, title="Here it is")
+    tab.goto(tab.get_by_role("link", name="Download").get_attribute("href"))
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="Close Up.pdf").click()
+
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+    with closing(sqlite3.connect(Path(demo["Data"]) / "shop.sqlite3")) as database:
+        told = [name for (name,) in database.execute(MINE, [email])]
+    assert told == ["page_view", "view_item", "consent", "page_view", "form_shown", "asset_downloaded"]
