@@ -26,7 +26,14 @@ class ErrorCode(StrEnum):
     """Why the engine said no: `code` of every payload error, and in `extensions` of a refused read."""
 
     BAD_TOKEN = "bad_token"  # noqa: S105 - a code, no secret
+    FOREIGN = "foreign"
+    INVALID = "invalid"
+    TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
+
+
+#: Reasons of the engine that are one to a caller.
+_SAME = {"limited": ErrorCode.TOO_MANY}
 
 
 class RequestCode(StrEnum):
@@ -69,7 +76,7 @@ class ApiError(GraphQLError):
 def code_of(refusal: Refusal) -> ErrorCode:
     """The public code of a refusal. A reason that callers are not meant to tell apart is UNAVAILABLE."""
     try:
-        return ErrorCode(refusal.reason)
+        return _SAME.get(refusal.reason) or ErrorCode(refusal.reason)
     except ValueError:
         return ErrorCode.UNAVAILABLE
 
@@ -78,6 +85,10 @@ def message_of(code: ErrorCode) -> str:
     """What a shopper may read, in the language of the request."""
     if code is ErrorCode.BAD_TOKEN:
         return gettext("This link is not valid, or no longer.")
+    if code is ErrorCode.TOO_MANY:
+        return gettext("That is too many at once. Please try again in an hour.")
+    if code is ErrorCode.FOREIGN:
+        return gettext("This works on the shop's own pages only.")
     return gettext("This is not possible right now. Please try again later.")
 
 

@@ -33,6 +33,13 @@ MAX_SELECTIONS = 150
 MAX_ROWS = 100
 DEFAULT_ROWS = 20
 LIST_ROWS = 10
+#: Lists that are short by nature, and the rows that count for each.
+SHORT_LISTS = {
+    ("RetargetQuery", "retargetLeadForms"): 3,
+    ("RetargetLeadForm", "fields"): 6,
+    ("RetargetLeadForm", "consents"): 2,
+    ("RetargetFormField", "options"): 6,
+}
 
 INTROSPECTION = ("__schema", "__type")
 
@@ -180,7 +187,8 @@ def _size(node: FieldNode, definition: GraphQLField | None, parent: Any) -> tupl
     if node.name.value in ("edges", "nodes") and getattr(parent, "name", "").endswith("Connection"):
         # These rows were counted where they were asked for.
         return 1, 1
-    return LIST_ROWS, LIST_ROWS
+    rows = SHORT_LISTS.get((getattr(parent, "name", ""), node.name.value), LIST_ROWS)
+    return rows, rows
 
 
 def _page(node: FieldNode) -> int:

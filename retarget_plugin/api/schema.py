@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphene
 
-from . import staff, storefront, types
+from . import inputs, leads, preferences, staff, storefront, types, visitors
 from .permissions import StaffField
 
 
@@ -17,6 +17,24 @@ class RetargetQuery(graphene.ObjectType):
         resolver=storefront.cart,
         description="The cart behind a recovery link. Whatever is wrong with the token, the error is the same.",
     )
+    retarget_visitor = graphene.Field(
+        types.RetargetVisitor,
+        resolver=visitors.visitor,
+        description="The browser that asks; null where it is not recognised. By cookie, on the site's own pages only.",
+    )
+    retarget_lead_forms = graphene.List(
+        graphene.NonNull(types.RetargetLeadForm),
+        page=inputs.RetargetPageInput(required=True),
+        language=graphene.String(description="The browser's own if not said."),
+        resolver=leads.lead_forms,
+        description="The lead forms that belong on a page.",
+    )
+    retarget_preferences = graphene.Field(
+        types.RetargetPreferences,
+        token=graphene.String(required=True, description="From the preferences link of a message."),
+        resolver=preferences.preferences,
+        description="What a person has chosen. Whatever is wrong with the token, the error is the same.",
+    )
 
 
 class RetargetMutation(graphene.ObjectType):
@@ -24,9 +42,56 @@ class RetargetMutation(graphene.ObjectType):
 
     retarget_restore_cart = graphene.Field(
         types.RetargetRestoreCart,
-        input=types.RetargetRestoreCartInput(required=True),
+        input=inputs.RetargetRestoreCartInput(required=True),
         resolver=storefront.restore_cart,
         description="Puts the cart behind a recovery link into the cart of whoever asks. Adds only; twice equals once.",
+    )
+    retarget_track = graphene.Field(
+        types.RetargetOutcome,
+        input=inputs.RetargetTrackInput(required=True),
+        resolver=visitors.track,
+        description="Tells what happened on a page. Nobody's, unless the browser is recognised.",
+    )
+    retarget_grant = graphene.Field(
+        types.RetargetGrant,
+        input=inputs.RetargetGrantInput(required=True),
+        resolver=visitors.grant,
+        description="Notes what the browser's owner allowed. With tracking among it the browser is recognised from now on.",
+    )
+    retarget_withdraw = graphene.Field(
+        types.RetargetOutcome,
+        resolver=visitors.withdraw,
+        description="Ends the recognition of this browser.",
+    )
+    retarget_identify = graphene.Field(
+        types.RetargetOutcome,
+        input=inputs.RetargetIdentifyInput(required=True),
+        resolver=visitors.identify,
+        description="Notes an address as a claim. The answer is the same for every address.",
+    )
+    retarget_capture_lead = graphene.Field(
+        types.RetargetCaptureLead,
+        input=inputs.RetargetCaptureLeadInput(required=True),
+        resolver=leads.capture_lead,
+        description="Sends a lead form. The answer is the same for every address.",
+    )
+    retarget_confirm = graphene.Field(
+        types.RetargetConfirm,
+        input=inputs.RetargetConfirmInput(required=True),
+        resolver=leads.confirm,
+        description="Confirms an address by the token that was sent to it. Twice equals once.",
+    )
+    retarget_update_preferences = graphene.Field(
+        types.RetargetUpdatePreferences,
+        input=inputs.RetargetUpdatePreferencesInput(required=True),
+        resolver=preferences.update_preferences,
+        description="Changes a person's choices: all that is named, or nothing.",
+    )
+    retarget_subscribe_to_product = graphene.Field(
+        types.RetargetOutcome,
+        input=inputs.RetargetSubscribeToProductInput(required=True),
+        resolver=preferences.subscribe_to_product,
+        description="Asks for one message when a product is back or costs less. The answer is the same for every address.",
     )
 
 

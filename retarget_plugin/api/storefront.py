@@ -1,4 +1,4 @@
-"""What a storefront may ask with the token of a recovery link. No visitor is known here, and no answer names one."""
+"""What a storefront may ask with the token of a recovery link. No answer names a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retarget_plugin.domain.carts import Item
 from retarget_plugin.engine import carts
 from retarget_plugin.exceptions import Refusal
 
-from . import errors, types
+from . import errors, inputs, types
 
 
 def cart(root: Any, info: Any, *, token: str) -> types.RetargetCart:
@@ -33,15 +33,12 @@ def cart(root: Any, info: Any, *, token: str) -> types.RetargetCart:
     )
 
 
-def restore_cart(root: Any, info: Any, *, input: types.RetargetRestoreCartInput) -> types.RetargetRestoreCart:
+def restore_cart(root: Any, info: Any, *, input: inputs.RetargetRestoreCartInput) -> types.RetargetRestoreCart:
     """Put the cart behind the token into the cart of whoever asks; adds only, and logs nobody in."""
     try:
         url = carts.restore(info.context, input.token, now=timezone.now())
     except Refusal as refusal:
-        code = errors.code_of(refusal)
-        field = "token" if code is errors.ErrorCode.BAD_TOKEN else None
-        error = types.RetargetError(field=field, message=errors.message_of(code), code=code)
-        return types.RetargetRestoreCart(url=None, errors=[error])
+        return types.RetargetRestoreCart(url=None, errors=[types.told(refusal, field="token")])
     # A storefront on another origin needs the whole address, and the request's Host header is anybody's word.
     return types.RetargetRestoreCart(url=urljoin(conf.settings.PUBLIC_URL, url), errors=[])
 

@@ -8,7 +8,9 @@ from typing import Any
 import graphene
 
 from retarget_plugin.domain.vocabulary import Channel, MessageState, Reason
+from retarget_plugin.exceptions import InputError, Refusal
 
+from . import errors
 from .errors import ErrorCode
 
 CENT = Decimal("0.01")
@@ -76,16 +78,149 @@ class RetargetCart(graphene.ObjectType):
     currency = graphene.String(required=True, description="ISO 4217 code of all prices.")
 
 
-class RetargetRestoreCartInput(graphene.InputObjectType):
-    """What is needed to put a cart back together."""
-
-    token = graphene.String(required=True, description="From the recovery link of a message.")
-
-
 class RetargetRestoreCart(graphene.ObjectType):
     """The outcome of putting a cart back together. Either `url` or one of `errors` is there."""
 
     url = graphene.String(description="Page of the shop with the cart.")
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+class RetargetGrants(graphene.ObjectType):
+    """What the owner of a browser allowed."""
+
+    tracking = graphene.Boolean(required=True)
+    ads = graphene.Boolean(required=True)
+    measurement = graphene.Boolean(required=True)
+
+
+class RetargetVisitor(graphene.ObjectType):
+    """The browser that asks, and nothing about the person in it."""
+
+    is_known = graphene.Boolean(required=True, description="Whether somebody has proven in it who they are.")
+    grants = graphene.Field(RetargetGrants, required=True)
+
+
+class RetargetOption(graphene.ObjectType):
+    """An answer to choose."""
+
+    value = graphene.String(required=True)
+    label = graphene.String(required=True)
+
+
+class RetargetFormField(graphene.ObjectType):
+    """One question of a lead form."""
+
+    name = graphene.String(required=True)
+    type = graphene.String(required=True, description="email, tel, text, choice or choices.")
+    label = graphene.String(required=True)
+    required = graphene.Boolean(required=True)
+    options = graphene.List(graphene.NonNull(RetargetOption), required=True)
+
+
+class RetargetConsentBox(graphene.ObjectType):
+    """A box that nobody may tick but the visitor. The label is what becomes evidence."""
+
+    name = graphene.String(required=True, description='Of the field: ["1"] where it was ticked.')
+    channel = graphene.Field(RetargetChannel, required=True)
+    purpose = graphene.String(required=True)
+    label = graphene.String(required=True)
+    version = graphene.String(required=True)
+
+
+class RetargetFormShow(graphene.ObjectType):
+    """When a form is shown; null: that occasion does not count."""
+
+    after_seconds = graphene.Int()
+    scroll_percent = graphene.Int()
+    on_exit = graphene.Boolean(required=True)
+    devices = graphene.String(required=True, description="all, phone or desktop.")
+    every_days = graphene.Int(required=True, description="Days until it is shown again; 0: as often as it likes.")
+
+
+class RetargetLeadForm(graphene.ObjectType):
+    """A form that belongs on a page, in one language."""
+
+    slug = graphene.String(required=True)
+    kind = graphene.String(required=True, description="popup, bar, inline or upgrade.")
+    language = graphene.String(required=True)
+    title = graphene.String(required=True)
+    text = graphene.String(required=True)
+    button = graphene.String(required=True)
+    done = graphene.String(required=True)
+    needs_tick = graphene.Boolean(required=True, description="Whether one of the boxes has to be ticked.")
+    fields = graphene.List(graphene.NonNull(RetargetFormField), required=True)
+    consents = graphene.List(graphene.NonNull(RetargetConsentBox), required=True)
+    show = graphene.Field(RetargetFormShow, required=True)
+
+
+class RetargetChannelChoice(graphene.ObjectType):
+    """Marketing on one channel."""
+
+    name = graphene.Field(RetargetChannel, required=True)
+    label = graphene.String(required=True)
+    address = graphene.String(required=True, description="Masked, such as an***@example.com.")
+    state = graphene.String(required=True, description="on, off, waiting for a confirmation, or barred.")
+
+
+class RetargetChoice(graphene.ObjectType):
+    """Something that can be turned on or off."""
+
+    name = graphene.String(required=True)
+    label = graphene.String(required=True)
+    is_on = graphene.Boolean(required=True)
+
+
+class RetargetQuestion(graphene.ObjectType):
+    """One of the shop's questions and its answers."""
+
+    name = graphene.String(required=True)
+    label = graphene.String(required=True)
+    takes_several = graphene.Boolean(required=True)
+    options = graphene.List(graphene.NonNull(RetargetChoice), required=True)
+
+
+class RetargetPreferences(graphene.ObjectType):
+    """What a person wants to hear: no name, and addresses masked."""
+
+    language = graphene.String(required=True)
+    channels = graphene.List(graphene.NonNull(RetargetChannelChoice), required=True)
+    topics = graphene.List(graphene.NonNull(RetargetChoice), required=True)
+    questions = graphene.List(graphene.NonNull(RetargetQuestion), required=True)
+    grants = graphene.List(graphene.NonNull(RetargetChoice), required=True)
+
+
+class RetargetOutcome(graphene.ObjectType):
+    """Done, unless there are errors. The answer is the same whoever is concerned."""
+
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+class RetargetGrant(graphene.ObjectType):
+    """The outcome of a grant: who the browser is from now on."""
+
+    visitor = graphene.Field(RetargetVisitor)
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+class RetargetCaptureLead(graphene.ObjectType):
+    """The outcome of a lead form. The same for people who are known, unknown or have said no."""
+
+    message = graphene.String(description="What to tell the visitor.")
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+class RetargetConfirm(graphene.ObjectType):
+    """The outcome of a confirmation."""
+
+    channel = graphene.Field(RetargetChannel)
+    errors = graphene.List(graphene.NonNull(RetargetError), required=True)
+
+
+class RetargetUpdatePreferences(graphene.ObjectType):
+    """The outcome of a change. `waiting`: channels that start after the confirmation that was sent."""
+
+    preferences = graphene.Field(RetargetPreferences)
+    waiting = graphene.List(graphene.NonNull(RetargetChannel), required=True)
     errors = graphene.List(graphene.NonNull(RetargetError), required=True)
 
 
@@ -197,6 +332,15 @@ class RetargetReport(graphene.ObjectType):
     days = graphene.List(graphene.NonNull(RetargetReportDay), required=True, description="Oldest first.")
     flows = graphene.List(graphene.NonNull(RetargetReportFlow), required=True)
     foreign = graphene.List(graphene.NonNull(RetargetReportForeign), required=True)
+
+
+def told(problem: Refusal | InputError, *, field: str | None = None) -> RetargetError:
+    """`problem` in a payload. `field`: the input that a bad token came in."""
+    if isinstance(problem, InputError):
+        return RetargetError(field=None, message=str(problem), code=ErrorCode.INVALID)
+    code = errors.code_of(problem)
+    field = field if code is ErrorCode.BAD_TOKEN else None
+    return RetargetError(field=field, message=errors.message_of(code), code=code)
 
 
 def money(amount: Decimal, currency: str) -> RetargetMoney:

@@ -16,21 +16,20 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from graphene_django.views import GraphQLView
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_operation_ast
 
-from retarget_plugin import conf
+from retarget_plugin.web import origins
+from retarget_plugin.web.origins import Origin
 
-from . import body, documents, errors, permissions
+from . import body, browsers, documents, errors, permissions
 from .errors import RequestCode, RequestRefused
 from .limits import Limits
 from .schema import schema, staff_schema
-
-PREFLIGHT_SECONDS = 86_400
 
 
 class LimitedGraphQLView(GraphQLView):
     """POST of one JSON object with one bounded document.
 
     Of the project's GRAPHENE settings nothing applies: schema and middleware there are for its own view. No GraphiQL
-    (it loads scripts from elsewhere), no batches, no GET, no cookie.
+    (it loads scripts from elsewhere), no batches, no GET, and no cookie but the visitor's.
     """
 
     methods = "POST"
@@ -120,9 +119,9 @@ class LimitedGraphQLView(GraphQLView):
         return errors.format_error(error)
 
 
-# No cookie gives a right here: what may be read and done hangs on the token in the body, and nothing looks at the user.
-# A foreign page could at most make a browser add to that browser's own cart; that is refused by its Origin, which every
-# browser sends with a POST, and JSON cannot be posted to another origin without a preflight.
+# What may be read and done hangs on the token in the body, and on the visitor's cookie, which is not sent from another site
+# (SameSite). Pages of the same site but another origin are refused by their Origin, which every browser sends with a POST,
+# and JSON cannot be posted to another origin without a preflight. Of ALLOWED_ORIGINS no cookie is looked at.
 @method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class RetargetGraphQLView(LimitedGraphQLView):
     """For storefronts, on this origin and those of ALLOWED_ORIGINS. They are answered without credentials."""
@@ -132,30 +131,24 @@ class RetargetGraphQLView(LimitedGraphQLView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         origin = request.headers.get("Origin", "")
-        is_welcome = bool(origin) and self.is_allowed(origin, request)
+        is_welcome = bool(origin) and origins.of(request) is not Origin.FOREIGN
         if request.method == "OPTIONS" and is_welcome:
             response = HttpResponse(status=204)
             response["Access-Control-Allow-Methods"] = "POST"
             response["Access-Control-Allow-Headers"] = "Content-Type"
-            response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+            response["Access-Control-Max-Age"] = str(origins.PREFLIGHT_SECONDS)
         else:
             response = super().dispatch(request, *args, **kwargs)
+            browsers.settle(request, response)
         if is_welcome:
             response["Access-Control-Allow-Origin"] = origin
         patch_vary_headers(response, ["Origin"])
         return response
 
     def admit(self, request: HttpRequest) -> None:
-        origin = request.headers.get("Origin", "")
-        if origin and not self.is_allowed(origin, request):
+        if origins.of(request) is Origin.FOREIGN:
             raise RequestRefused(403, RequestCode.FORBIDDEN_ORIGIN, "This origin may not call the API.")
         super().admit(request)
-
-    def is_allowed(self, origin: str, request: HttpRequest) -> bool:
-        """True for the site itself, its public address (a proxy may hide the scheme), and configured storefronts."""
-        own = f"{request.scheme}://{request.get_host()}"
-        known = (own, conf.settings.PUBLIC_URL, *conf.settings.ALLOWED_ORIGINS)
-        return any(origin == name.rstrip("/") for name in known if name)
 
 
 # Protected here too, for projects without the CSRF middleware. Anonymous callers get an error, not a log-in page.

@@ -136,7 +136,6 @@ def test_reading_sets_no_cookie(client, token):
 FOREIGN = (
     "https://evil.example",
     "null",
-    "https://testserver",
     "http://testserver.evil.example",
     "http://testserver:8000",
     "http://evil.example/http://testserver",
