@@ -27,6 +27,7 @@ class RetargetConfig(AppConfig):
 
         checks.register()
         receivers.connect()
+        post_migrate.connect(_guard_evidence, sender=self, dispatch_uid="retarget_plugin.guard_evidence")
         post_migrate.connect(_ensure_shops, sender=self, dispatch_uid="retarget_plugin.ensure_shops")
         if conf.settings.FAILPOINTS:
             failpoints.arm(import_string(conf.settings.FAILPOINTS))
@@ -47,6 +48,13 @@ def _ensure_shops(*, using: str = DEFAULT_DB_ALIAS, plan: Any = None, **_: Any) 
 
     if using == DEFAULT_DB_ALIAS and Shop._meta.db_table in _tables(using):
         shops.ensure(now=timezone.now())
+
+
+def _guard_evidence(*, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
+    """After `migrate`: the database refuses to rewrite what people have said."""
+    from .models import evidence
+
+    evidence.guard(using)
 
 
 def _tables(using: str) -> list[str]:

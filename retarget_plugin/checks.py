@@ -10,9 +10,13 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
+from django.core.files.storage import storages
 
 from retarget_plugin import channels, conf, hosts
+from retarget_plugin.channels.processors import get_processor
+from retarget_plugin.domain.entries import PERIODS
 from retarget_plugin.domain.vocabulary import Channel
+from retarget_plugin.engine import magnets
 from retarget_plugin.exceptions import ConfigurationError
 
 
@@ -21,6 +25,7 @@ def register() -> None:
     register_check(check_settings)
     register_check(check_backends)
     register_check(check_rehearsal)
+    register_check(check_magnets)
     register_check(check_deployment, deploy=True)
     register_check(check_database, Tags.database)
 
@@ -45,7 +50,7 @@ def check_settings(**_: Any) -> Sequence[CheckMessage]:
                     id="retarget_plugin.E003",
                 )
             )
-    return problems + _address_problems(given)
+    return problems + _address_problems(given) + _retention_problems(given)
 
 
 def check_backends(**_: Any) -> Sequence[CheckMessage]:
@@ -65,6 +70,11 @@ def check_backends(**_: Any) -> Sequence[CheckMessage]:
             hosts.get_host(alias)
         except (ConfigurationError, TypeError) as error:
             problems.append(Error(f"Host {alias!r}: {error}", id="retarget_plugin.E004"))
+    for alias in _aliases(conf.settings.PROCESSORS):
+        try:
+            get_processor(alias)
+        except (ConfigurationError, TypeError) as error:
+            problems.append(Error(f"Processor {alias!r}: {error}", id="retarget_plugin.E009"))
     for alias in _aliases(conf.settings.SMS):
         try:
             texts = channels.get_gateway(alias).check()
@@ -87,6 +97,20 @@ def check_rehearsal(**_: Any) -> Sequence[CheckMessage]:
     hint = 'Set RETARGET["SEND_IN_DEBUG"] = True if they should, or a backend that keeps them on this machine.'
     text = f"While DEBUG is on, no message leaves by: {', '.join(barred)}."
     return [Warning(text, hint=hint, id="retarget_plugin.W005")]
+
+
+def check_magnets(**_: Any) -> Sequence[CheckMessage]:
+    """Every kind of lead magnet can be used, and there is a place for their files."""
+    try:
+        conf.user_settings()
+    except ConfigurationError:
+        return []
+    problems: list[CheckMessage] = [Error(fault, id="retarget_plugin.E008") for fault in magnets.faults()]
+    if conf.settings.MAGNET_STORAGE not in storages.backends:
+        hint = "Name one of the project's STORAGES, such as default."
+        text = f'RETARGET["MAGNET_STORAGE"] is {conf.settings.MAGNET_STORAGE!r}, and no storage is called so.'
+        problems.append(Error(text, hint=hint, id="retarget_plugin.E009"))
+    return problems
 
 
 def check_database(**_: Any) -> Sequence[CheckMessage]:
@@ -144,6 +168,19 @@ def _address_problems(given: Any) -> list[CheckMessage]:
     if given.get("RUNNER", "tick") not in ("tick", "celery"):
         problems.append(Error('RETARGET["RUNNER"] must be "tick" or "celery".', id="retarget_plugin.E007"))
     return problems
+
+
+def _retention_problems(given: Any) -> list[CheckMessage]:
+    """A misspelled kind would be kept for longer than the owner has promised."""
+    chosen = given.get("RETENTION", {})
+    if not isinstance(chosen, dict):
+        return []
+    known = f"Known kinds: {', '.join(PERIODS)}; days are whole numbers from 1."
+    wrong = [
+        kind for kind, days in chosen.items() if kind not in PERIODS or type(days) is not int or not 1 <= days <= 36_500
+    ]
+    text = 'RETARGET["RETENTION"][%r] names no kind of data, or no number of days.'
+    return [Error(text % kind, hint=known, id="retarget_plugin.E008") for kind in wrong]
 
 
 def _aliases(value: Any) -> list[str]:

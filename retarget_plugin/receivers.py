@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import InterfaceError, InternalError, OperationalError
 from django.dispatch import Signal
+from django.http import HttpRequest
 from django.utils import timezone
 
-from retarget_plugin import failpoints, signals
+from retarget_plugin import conf, failpoints, hosts, signals
 from retarget_plugin.domain.carts import Identity
-from retarget_plugin.domain.vocabulary import Stage
-from retarget_plugin.engine import carts, consent, contacts, orders
+from retarget_plugin.domain.vocabulary import Purpose, Stage
+from retarget_plugin.engine import carts, consent, contacts, optin, orders, visitors
 from retarget_plugin.models import Shop
 from retarget_plugin.models.locks import brief_transaction
 
@@ -53,7 +55,9 @@ def consent_changed(
     channel: str,
     granted: bool,
     wording: str = "",
+    wording_version: str = "",
     source: str = "",
+    is_confirmed: bool = False,
     scope: str = "",
     now: datetime,
     **_: Any,
@@ -63,10 +67,52 @@ def consent_changed(
         contact = contacts.resolve_for(shop, identity, channel=channel, now=now) if shop else None
         if contact is None:
             return
-        if granted:
-            consent.grant(contact, channel=channel, source=source, wording=wording, now=now)
+        said: dict[str, Any] = {
+            "channel": channel,
+            "source": source,
+            "wording": wording,
+            "wording_version": wording_version,
+        }
+        if granted and is_confirmed:
+            consent.grant(contact, **said, is_confirmed=True, now=now)
+        elif granted:
+            optin.request(contact, **said, purpose=Purpose.MARKETING, now=now)
         else:
             consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
+
+
+def signed_in(*, host: str, visitor: str, identity: Identity, now: datetime, **_: Any) -> None:
+    with brief_transaction():
+        known = visitors.find(visitor)
+        if known is not None and known.shop.host == host:
+            visitors.sign_in(known, identity, now=now)
+
+
+def signed_out(*, host: str, visitor: str, now: datetime, **_: Any) -> None:
+    with brief_transaction():
+        known = visitors.find(visitor)
+        if known is not None and known.shop.host == host:
+            visitors.leave(known, now=now)
+
+
+def logged_in(sender: Any, *, user: Any, request: HttpRequest | None = None, **_: Any) -> None:
+    """Django's own signal: every host says whom the account stands for, and our cookie says in which browser."""
+    for alias, key in _browsers(request):
+        with signals.shielded("host %s could not say whose account it is", alias):
+            identity = hosts.get_host(alias).account_of(user)
+            if identity is not None:
+                signals.emit(signals.signed_in, sender=sender, host=alias, visitor=key, identity=identity)
+
+
+def logged_out(sender: Any, *, request: HttpRequest | None = None, **_: Any) -> None:
+    for alias, key in _browsers(request):
+        signals.emit(signals.signed_out, sender=sender, host=alias, visitor=key)
+
+
+def _browsers(request: HttpRequest | None) -> list[tuple[str, str]]:
+    """(host, cookie) pairs: which visitor somebody was in each of our hosts."""
+    key = request.COOKIES.get(conf.settings.VISITOR_COOKIE, "") if request is not None else ""
+    return [(alias, key) for alias in conf.settings.HOSTS] if key else []
 
 
 @dataclass(frozen=True)
@@ -143,6 +189,8 @@ RECEIVERS: dict[str, tuple[Signal, Any]] = {
     "order_changed": (signals.order_changed, order_changed),
     "contact_changed": (signals.contact_changed, contact_changed),
     "consent_changed": (signals.consent_changed, consent_changed),
+    "signed_in": (signals.signed_in, signed_in),
+    "signed_out": (signals.signed_out, signed_out),
 }
 
 
@@ -150,3 +198,5 @@ def connect() -> None:
     """Connect every receiver once, however often this is called."""
     for name, (signal, receiver) in RECEIVERS.items():
         signal.connect(patience.wrap(receiver), weak=False, dispatch_uid=f"retarget_plugin.receivers.{name}")
+    user_logged_in.connect(logged_in, dispatch_uid="retarget_plugin.receivers.logged_in")
+    user_logged_out.connect(logged_out, dispatch_uid="retarget_plugin.receivers.logged_out")

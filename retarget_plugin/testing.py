@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Cart, CouponSpec, Identity, Item, Order
+from retarget_plugin.domain.vocabulary import Purpose
 from retarget_plugin.engine import consent, contacts
 from retarget_plugin.hosts import Host
 from retarget_plugin.models import Contact, Shop
@@ -76,14 +77,17 @@ def build_shop(**changes: Any) -> Shop:
     return shop
 
 
-def build_contact(shop: Shop, *, now: datetime, channels: Sequence[str] = ("email",), **identity: str) -> Contact:
-    """A contact that granted marketing on `channels`. `identity`: fields of `domain.carts.Identity`."""
+def build_contact(shop: Shop, *, now: datetime, channels: Sequence[str] = ("email",), **identity: Any) -> Contact:
+    """A contact that granted marketing on `channels`, confirmed, and to be measured. `identity`: fields of
+    `domain.carts.Identity`."""
     who = Identity(**(identity or {"email": f"person{next(_numbers)}@example.com"}))
     contact = contacts.resolve(shop, who, now=now)
     if contact is None:
         raise ValueError(f"No contact can be made of {who}.")
     for channel in channels:
-        consent.grant(contact, channel=channel, source="test", now=now)
+        consent.grant(contact, channel=channel, source="test", wording="Yes, write to me.", is_confirmed=True, now=now)
+    if channels:
+        consent.grant(contact, channel="", purpose=Purpose.MEASUREMENT, source="test", now=now)
     return contact
 
 

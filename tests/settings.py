@@ -4,6 +4,7 @@ The database is RETARGET_TEST_DATABASE_URL (see tests/services.py), else SQLite 
 """
 
 import os
+import tempfile
 
 DATABASE_URL = os.environ.get("RETARGET_TEST_DATABASE_URL", "")
 
@@ -46,6 +47,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
+# Files of magnets: gone with the machine, and never in the checkout.
+MEDIA_ROOT = tempfile.mkdtemp(prefix="retarget-media-")
 
 DATABASES = {"default": database(DATABASE_URL)}
 

@@ -58,7 +58,10 @@ def _same_person_or_cart(order: Order) -> Q:
 
 
 def _credited_message(order: Order) -> int | None:
-    """The message of the last human click within the shop's window, by the buyer or on the link that rebuilt this cart."""
+    """The message of the last human click within the shop's window, by the buyer or on the link that rebuilt this cart.
+
+    Where no click is kept, since the person did not agree to that, the message whose button rebuilt the cart.
+    """
     window = timedelta(days=order.shop.attribution_days)
     clicks = Click.objects.filter(
         is_human=True,
@@ -76,4 +79,7 @@ def _credited_message(order: Order) -> int | None:
         theirs |= Q(link__message=order.cart.restored_by_id)
     pairs = clicks.filter(theirs).values_list("link__message_id", "at")
     touches = [rules.Touch(message_id, at) for message_id, at in pairs if message_id]
+    rebuilt_by = order.cart.restored_by if order.cart else None
+    if not touches and rebuilt_by and rebuilt_by.sent_at:
+        touches = [rules.Touch(rebuilt_by.pk, rebuilt_by.sent_at)]
     return rules.credited(touches, placed_at=order.placed_at, window=window)

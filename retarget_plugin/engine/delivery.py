@@ -12,7 +12,7 @@ from retarget_plugin import channels, conf
 from retarget_plugin.domain import flows as flow_rules
 from retarget_plugin.domain.delivery import Held, after_outcome
 from retarget_plugin.domain.messages import Outcome
-from retarget_plugin.domain.vocabulary import Channel, MessageState, OutcomeKind, Reason
+from retarget_plugin.domain.vocabulary import Channel, MessageKind, MessageState, OutcomeKind, Reason
 from retarget_plugin.exceptions import ConfigurationError
 from retarget_plugin.models import FlowRun, Message, Shop
 from retarget_plugin.models.clock import Stopwatch
@@ -146,7 +146,7 @@ def _serve(
 ) -> Counter[str]:
     most = limit or conf.settings.BATCH_SIZE
     # What is late goes out too, however much is due now; a quarter of the room at least.
-    kept = most // 4 if ledger.is_waiting(shop, way.channel, until=now - gates.LATE) else 0
+    kept = most // 4 if _is_waiting(shop, way.channel, until=now - gates.LATE) else 0
     fresh = ledger.take(
         shop, way.channel, gateways=labels, after=now - gates.LATE, until=now, limit=most - kept, now=now
     )
@@ -172,7 +172,7 @@ def _take_late(
 ) -> tuple[list[Message], float]:
     """What waited for long, as much of it as the shop's catch-up rate allows; and that rate, in messages a second."""
     rate = shop.catch_up_per_minute / 60
-    if not most or not ledger.is_waiting(shop, way.channel, until=now - gates.LATE):
+    if not most or not _is_waiting(shop, way.channel, until=now - gates.LATE):
         return [], rate
     allowed = limits.allow(_catch_up(shop), rate=rate, wanted=most, saved=CATCH_UP_SAVED, now=now)
     taken = []
@@ -184,10 +184,18 @@ def _take_late(
     return taken, rate
 
 
+def _is_waiting(shop: Shop, channel: str, *, until: datetime) -> bool:
+    """Whether anything of `shop` on `channel` was due at `until`."""
+    due = Message.objects.filter(shop=shop, channel=channel, state=MessageState.SCHEDULED, due_at__lte=until)
+    return due.exists()
+
+
 def _catch_up(shop: Shop) -> str:
     return f"catch-up:{shop.pk}"
 
 
 def _load(taken: list[Message]) -> list[Message]:
+    """The messages with all they need, what somebody waits for first."""
     ids = [message.pk for message in taken]
-    return Message.objects.filter(pk__in=ids).order_by("due_at", "pk").whole(with_texts=True) if ids else []
+    messages = Message.objects.filter(pk__in=ids).order_by("due_at", "pk").whole(with_texts=True) if ids else []
+    return sorted(messages, key=lambda message: message.kind != MessageKind.SERVICE)

@@ -14,7 +14,7 @@ from django.db.models.functions import Cast, Coalesce
 
 from retarget_plugin import conf
 from retarget_plugin.domain.delivery import SET_ASIDE
-from retarget_plugin.domain.vocabulary import ConsentState, MessageState, OutcomeKind, Purpose, Reason
+from retarget_plugin.domain.vocabulary import ConsentState, LegalBasis, MessageState, OutcomeKind, Purpose, Reason
 from retarget_plugin.models import Attempt, ConsentRecord, Decision, Message, Order, Shop, Suppression
 
 from . import consent, hours, installation
@@ -226,9 +226,14 @@ def waits_too_long(scope: Scope) -> QuerySet[Message]:
 # -- I6: nothing left that the gate refused -----------------------------------------------------------------------------
 
 
-@_rule("I6", "left without evidence of consent", OBJECTION)
-def no_consent(scope: Scope) -> QuerySet[Message]:
-    return scope.messages.filter(Exists(_attempt(outcome__in=_LEFT, consent=None)), contact__erased_at=None)
+@_rule("I6", "left without evidence of what allowed it", OBJECTION)
+def no_evidence(scope: Scope) -> QuerySet[Message]:
+    left = _attempt(outcome__in=_LEFT, consent=None, order=None, override=None)
+    # A cart that was left is the evidence itself, and who has asked for something needs none.
+    bare = left.exclude(basis=LegalBasis.NEGOTIATION, message__run__cart__isnull=False).exclude(
+        basis=LegalBasis.SERVICE
+    )
+    return scope.messages.filter(Exists(bare), contact__erased_at=None)
 
 
 @_rule("I6", "left on evidence that is no earlier yes of this person to this channel", OBJECTION)

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from retarget_plugin import channels, conf, failpoints
 from retarget_plugin.domain.carts import Cart as CartSnapshot
+from retarget_plugin.domain.consent import NO_GROUND, Ground
 from retarget_plugin.domain.delivery import HELD_UP, Held
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import MessageState, OutcomeKind, Reason
@@ -44,7 +45,7 @@ class _Ready:
     message: Message
     composed: composing.Composed
     subject: CartSnapshot | None
-    consent_record_id: int | None = None
+    ground: Ground = NO_GROUND
     asked_at: float = 0.0
     answered_at: float = 0.0
 
@@ -62,6 +63,7 @@ class Turn:
         self._tally: Counter[str] = Counter()
         self._pending: tuple[Message, Outcome, datetime] | None = None
         self.is_closed = False
+        self._measured: set[int] = set()
         self._was_troubled = gateways.is_troubled(way)
         self._pace = FIRST_PACE
 
@@ -112,6 +114,7 @@ class Turn:
             elif verdict.reason is not None:
                 refused.append((message, Held(verdict.reason, verdict.until, facts=verdict.facts)))
             else:
+                self._measured |= {message.pk} if verdict.is_measured else set()
                 going.append(message)
         self._hold(refused)
         if standing.halted_because:
@@ -142,7 +145,7 @@ class Turn:
     def _compose(self, message: Message, subject: CartSnapshot | None) -> composing.Composed | None:
         now = self._watch.now
         try:
-            return composing.compose(message, cart=subject, now=now)
+            return composing.compose(message, cart=subject, is_measured=message.pk in self._measured, now=now)
         except TemplateError as error:
             state, reason, detail = MessageState.PARKED, Reason.TEMPLATE_ERROR, str(error)
         except DatabaseError:
@@ -214,9 +217,9 @@ class Turn:
             elif isinstance(subject, Held):
                 refused.append((item.message, subject))
             else:
-                changed = self._as_it_is_now(item, subject)
+                changed = self._as_it_is_now(item, subject, is_measured=verdict.is_measured)
                 if changed is not None:
-                    going.append(replace(changed, consent_record_id=verdict.consent_record_id, asked_at=began))
+                    going.append(replace(changed, ground=verdict.ground, asked_at=began))
         ledger.put_back(back)
         self._hold(refused)
         for item in going:
@@ -224,10 +227,12 @@ class Turn:
         failpoints.reach("after_gate")
         return going
 
-    def _as_it_is_now(self, item: _Ready, subject: CartSnapshot | None) -> _Ready | None:
-        """The message about the cart as it is now, written anew where that has changed."""
-        if subject == item.subject:
+    def _as_it_is_now(self, item: _Ready, subject: CartSnapshot | None, *, is_measured: bool) -> _Ready | None:
+        """The message about the cart as it is now, written anew where that or the leave to measure has changed."""
+        pk = item.message.pk
+        if subject == item.subject and is_measured == (pk in self._measured):
             return item
+        self._measured = self._measured | {pk} if is_measured else self._measured - {pk}
         composed = self._compose(item.message, subject)
         return replace(item, composed=composed, subject=subject) if composed is not None else None
 
@@ -270,7 +275,7 @@ class Turn:
                 item.composed,
                 gateway=self._way.label,
                 key_until=gateways.key_until(self._way, now=now),
-                consent_record_id=item.consent_record_id,
+                ground=item.ground,
                 now=now,
             )
         self._count(settled)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery
 
 from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, MessageState, Reason
-from retarget_plugin.models import Breaker, Cart, Decision, Flow, Installation, Message, Order, Shop
+from retarget_plugin.models import Breaker, Cart, DailyCount, Decision, Event, Flow, Installation, Message, Order, Shop
 
 #: How far back messages are counted. Every message is created, sent or given up within days.
 PERIOD = timedelta(days=7)
@@ -24,11 +24,15 @@ SILENCE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class ShopStatus:
-    """When `shop` (its id) last told us about a cart and an order; None: never. `has_flow`: one is turned on."""
+    """When `shop` (its id) last told us about a cart and an order, and its pages about a view; None: never.
+
+    `has_flow`: one is turned on.
+    """
 
     shop: int
     last_cart_at: datetime | None
     last_order_at: datetime | None
+    last_view_at: datetime | None
     is_silent: bool
     has_flow: bool
 
@@ -123,6 +127,10 @@ def _shops(now: datetime) -> tuple[ShopStatus, ...]:
         abandoned=_newest(carts.filter(abandoned_at__isnull=False), "abandoned_at"),
         newest=_newest(carts, "pk"),
         ordered=_newest(orders, "placed_at"),
+        viewed=Subquery(Event.objects.filter(shop=OuterRef("pk")).order_by("-at").values("at")[:1]),
+        counted=Subquery(
+            DailyCount.objects.filter(shop=OuterRef("pk")).order_by("-day", "-last_at").values("last_at")[:1]
+        ),
         has_flow=Exists(Flow.objects.filter(shop=OuterRef("pk"), state=FlowState.ON)),
     )
     return tuple(_shop(row, now) for row in rows)
@@ -136,7 +144,12 @@ def _shop(row: Any, now: datetime) -> ShopStatus:
     last_cart_at = max(filter(None, (row.active, row.abandoned, row.newest)), default=None)
     is_silent = row.has_flow and not row.is_paused and (last_cart_at or row.created_at) < now - SILENCE
     return ShopStatus(
-        shop=row.pk, last_cart_at=last_cart_at, last_order_at=row.ordered, is_silent=is_silent, has_flow=row.has_flow
+        shop=row.pk,
+        last_cart_at=last_cart_at,
+        last_order_at=row.ordered,
+        last_view_at=max(filter(None, (row.viewed, row.counted)), default=None),
+        is_silent=is_silent,
+        has_flow=row.has_flow,
     )
 
 

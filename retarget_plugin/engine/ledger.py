@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from retarget_plugin import conf, signals
+from retarget_plugin.domain.consent import Ground
 from retarget_plugin.domain.delivery import SET_ASIDE, Consequence, Held, after_hold, sources
 from retarget_plugin.domain.messages import Outcome
-from retarget_plugin.domain.vocabulary import Channel, MessageState, OutcomeKind, Reason, SuppressionReason
+from retarget_plugin.domain.vocabulary import Channel, MessageKind, MessageState, OutcomeKind, Reason, SuppressionReason
 from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, Shop
 from retarget_plugin.models.claims import claim
 
@@ -66,12 +68,6 @@ def schedule(
     return message, is_new
 
 
-def is_waiting(shop: Shop, channel: str, *, until: datetime) -> bool:
-    """Whether anything of `shop` on `channel` was due at `until`."""
-    due = Message.objects.filter(shop=shop, channel=channel, state=MessageState.SCHEDULED, due_at__lte=until)
-    return due.exists()
-
-
 def take(
     shop: Shop,
     channel: str,
@@ -85,14 +81,16 @@ def take(
     """Claim up to `limit` messages of `shop` that were due after `after` and at `until`, the longest due first.
 
     `gateways`: by which their last attempt may have gone, "" for none. A message that a worker was lost with comes alone,
-    so that it can take nobody with it.
+    so that it can take nobody with it. Somebody waits for a service message: those come first.
     """
     due = Message.objects.filter(shop=shop, channel=channel, state=MessageState.SCHEDULED, due_at__lte=until)
     due = due.filter(gateway__in=gateways).order_by("due_at", "pk")
     if after is not None:
         due = due.filter(due_at__gt=after)
-    suspects = due.filter(strikes__gt=0).order_by("strikes", "due_at", "pk")
-    return _claim(due.filter(strikes=0), limit=limit, now=now) or _claim(suspects, limit=1, now=now)
+    fit, suspects = due.filter(strikes=0), due.filter(strikes__gt=0).order_by("strikes", "due_at", "pk")
+    awaited = _claim(fit.filter(kind=MessageKind.SERVICE), limit=limit, now=now)
+    taken = awaited + _claim(fit, limit=limit - len(awaited), now=now)
+    return taken or _claim(suspects, limit=1, now=now)
 
 
 def _claim(due: Any, *, limit: int, now: datetime) -> list[Message]:
@@ -213,13 +211,13 @@ def begin(
     *,
     gateway: str,
     key_until: datetime | None,
-    consent_record_id: int | None,
+    ground: Ground,
     now: datetime,
 ) -> bool:
     """Write down that the attempt is being made; to be committed before the first byte leaves.
 
     False when the lease was lost, or when the cap or the budget was used up meanwhile: then the message is held.
-    `key_until`: how long `gateway` recognises the key, None without keys.
+    `key_until`: how long `gateway` recognises the key, None without keys. `ground`: what the message relies on.
     """
     written = Message.objects.filter(pk=message.pk, fence=message.fence, state=MessageState.CLAIMED).update(
         state=MessageState.ATTEMPTING,
@@ -237,21 +235,10 @@ def begin(
     if refusal is not None:
         _take_back(message, refusal, now=now)
         return False
-    Attempt.objects.create(
-        message=message, fence=message.fence, consent_id=consent_record_id, gateway=gateway, started_at=now
-    )
-    body = {
-        "subject": composed.subject,
-        "html": composed.html,
-        "text": composed.text,
-        "language": composed.language,
-    }
-    MessageBody.objects.bulk_create(
-        [MessageBody(message=message, **body)],
-        update_conflicts=True,
-        unique_fields=["message"],
-        update_fields=list(body),
-    )
+    Attempt.objects.create(message=message, fence=message.fence, gateway=gateway, started_at=now, **asdict(ground))
+    body = {name: getattr(composed, name) for name in ("subject", "html", "text", "language")}
+    bodies = [MessageBody(message=message, **body)]
+    MessageBody.objects.bulk_create(bodies, update_conflicts=True, unique_fields=["message"], update_fields=list(body))
     message.state, message.sent_at, message.segments = MessageState.ATTEMPTING, now, composed.segments
     message.gateway, message.key_until = gateway, message.key_until or key_until
     message.attempts_made += 1
@@ -261,6 +248,8 @@ def begin(
 def _used_up(message: Message, composed: composing.Composed, *, now: datetime) -> Held | None:
     # One attempt at a time per person: two workers with two messages may not both find the cap free.
     contact = Contact.objects.select_for_update(no_key=True).get(pk=message.contact_id)
+    if contact.erased_at:
+        return Held(Reason.ERASED)
     free = gates.cap_allows(contact, message.shop, channel=message.channel, apart_from=message, now=now)
     if free > now:
         until = free if free <= message.not_after else None

@@ -59,7 +59,10 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
         )
         if not unread.exists():
             return 0
-        contact = contacts.resolve(order.shop, snapshot.identity, now=now) if snapshot.identity else None
+        identity = snapshot.identity
+        contact = contacts.resolve(order.shop, identity, now=now) if identity else None
+        if identity and contact is None and contacts.is_erased(order.shop, identity):
+            identity = None
         cart = (
             Cart.objects.filter(shop=order.shop, reference=snapshot.cart_reference).first()
             if snapshot.cart_reference
@@ -71,8 +74,8 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
             number=snapshot.number or order.reference,
             contact=contact,
             cart=cart,
-            email=rules.normalize_email(snapshot.identity.email) if snapshot.identity else "",
-            phone=rules.normalize_phone(snapshot.identity.phone, order.shop.country) if snapshot.identity else "",
+            email=rules.normalize_email(identity.email) if identity else "",
+            phone=rules.normalize_phone(identity.phone, order.shop.country) if identity else "",
             currency=snapshot.currency,
             total=snapshot.total,
             items=[item.to_data() for item in snapshot.items],

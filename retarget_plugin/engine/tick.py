@@ -7,27 +7,31 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from . import abandonment, attribution, delivery, flows, orders, receipts
+from . import abandonment, attribution, delivery, erasures, flows, leads, orders, receipts, retention, subscriptions
 
 logger = logging.getLogger("retarget_plugin.tick")
 
 
 def once(*, now: datetime, with_messages: bool = True) -> Counter[str]:
-    """Do what is due at `now`, in order: orders first, so that nobody who bought is written to.
+    """Do what is due at `now`, in order: first who was erased and who has bought, so that neither is written to.
 
     `with_messages`: false where messages have threads of their own. Answers what was done, by name. A stage that fails
     is logged and counted under "failed"; the others still run.
     """
     stages: dict[str, Callable[[], int | Mapping[str, int]]] = {
+        "erasures": lambda: erasures.catch_up(now=now),
         "orders": lambda: orders.read_new(now=now),
         "settled": lambda: attribution.settle_new(now=now),
         "carts": lambda: abandonment.sweep(now=now),
         "runs": lambda: flows.advance(now=now),
+        "leads": lambda: leads.ask(now),
+        "subscriptions": lambda: subscriptions.ask(now),
         "recovered": lambda: delivery.recover(now=now),
         "reported": lambda: receipts.settle_reported(now=now),
     }
     if with_messages:
         stages["messages"] = lambda: delivery.dispatch(now=now)
+    stages["purged"] = lambda: retention.purge_daily(now=now)
     tally: Counter[str] = Counter()
     for name, stage in stages.items():
         try:

@@ -118,8 +118,8 @@ def second_shop(url: str) -> int:
         flow, version = _last(connection, "flow"), _last(connection, "flowversion")
         source = connection.execute("SELECT flow_id FROM retarget_plugin_flowrun ORDER BY id LIMIT 1").fetchone()
         connection.execute(
-            "INSERT INTO retarget_plugin_flow (id, shop_id, slug, name, trigger, stage, state) "
-            "SELECT %s, %s, slug, name, trigger, stage, state FROM retarget_plugin_flow WHERE id = %s",
+            "INSERT INTO retarget_plugin_flow (id, shop_id, slug, name, trigger, stage, state, topic) "
+            "SELECT %s, %s, slug, name, trigger, stage, state, topic FROM retarget_plugin_flow WHERE id = %s",
             [flow + 1, shop, source[0]],
         )
         connection.execute(

@@ -238,7 +238,7 @@ def waits_too_long(records):
 
 
 @plant
-def no_consent(records):
+def no_evidence(records):
     message = records()
     change_attempt(message, consent=None)
     return [message]
@@ -248,9 +248,16 @@ def no_consent(records):
 def wrong_consent(records):
     another, later_yes, no, other_channel = records(), records(), records(), records()
     change_attempt(another, consent=Consent.objects.exclude(contact=another.contact).first().record)
-    ConsentRecord.objects.filter(contact=later_yes.contact).update(at=later(SENT_AT, minutes=1))
-    ConsentRecord.objects.filter(contact=no.contact).update(state=ConsentState.PENDING)
-    ConsentRecord.objects.filter(contact=other_channel.contact).update(channel="sms")
+    for message, lie in (
+        (later_yes, {"at": later(SENT_AT, minutes=1)}),
+        (no, {"state": ConsentState.PENDING}),
+        (other_channel, {"channel": "sms"}),
+    ):
+        said = ConsentRecord.objects.filter(contact=message.contact, channel="email").values(
+            "shop_id", "contact_id", "channel", "state", "source", "at"
+        )
+        # The database refuses to rewrite the true one.
+        change_attempt(message, consent=ConsentRecord.objects.create(**{**said[0], **lie}))
     return another, later_yes, no, other_channel
 
 

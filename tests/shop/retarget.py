@@ -15,10 +15,12 @@ class Shop(Host):
             return Order(reference=reference, identity=Identity(email=purchase.email), **facts)
 
     def restore_cart(self, request, items, coupon=""):
-        basket = Basket.of(request)
         for item in items:
-            basket.lines.update_or_create(product_id=item.product_id, defaults={"quantity": item.quantity})
+            Basket.of(request).lines.update_or_create(product_id=item.product_id, defaults={"quantity": item.quantity})
         return "/basket/"
+
+    def current_cart(self, request):
+        return str(Basket.of(request).pk)
 
 
 watch("cart", Line, lambda line: line.basket_id)

@@ -56,5 +56,10 @@ class OscarHost(Host):
     def get_contact(self, external_id: str) -> Identity | None:
         return identities.by_id(external_id, language_field=self.settings.user_language_field)
 
+    def account_of(self, user: Any) -> Identity | None:
+        if getattr(user, "is_staff", False):
+            return None
+        return identities.of_user(user, language_field=self.settings.user_language_field)
+
     def get_products(self, product_ids: Sequence[str]) -> Sequence[Item]:
         return products.read(product_ids, base=origin(self.settings.base_url))
