@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.utils import translation
 
 from retarget_plugin import receivers
@@ -50,8 +51,10 @@ def chromium():
     """A Playwright browser on the system's Chromium; take a fresh `chromium.new_context()` in each test."""
     from playwright.sync_api import sync_playwright
 
-    # Playwright's own event loop runs in this thread, and Django would refuse the ORM beside it.
+    # Playwright's own event loop runs in this thread, and Django would refuse the ORM beside it. It gives the thread
+    # another connection from here on; the first one would be found again, and shared, by every process forked later.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    connections.close_all()
     with sync_playwright() as playwright:
         # A container has no user namespace for the sandbox and a small /dev/shm.
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
