@@ -24,7 +24,7 @@ def make_rig(make_rig):
 
 
 def test_a_broker_that_is_gone_is_noticed_by_no_shopper_and_loses_nothing(make_rig, promise):
-    outage, rate, each = length(5, 60), length(10, 50), length(20, 400)
+    outage, rate, each = length(5, 90), length(10, 50), length(20, 500)
     rig = make_rig(TICK_SECONDS=TICK_SECONDS)
     rig.prepare(emails=1, texts=1)
 
@@ -64,7 +64,7 @@ def test_a_broker_that_is_gone_is_noticed_by_no_shopper_and_loses_nothing(make_r
 
 
 def test_a_broker_that_forgets_everything_loses_nothing(make_rig, promise):
-    each, wipes, tick = length(40, 1000), length(3, 20), 3.0
+    each, wipes, tick = length(40, 2500), length(3, 20), 3.0
     rig = make_rig(TICK_SECONDS=tick)
     rig.prepare(emails=each, texts=each, is_queued=True)
     silences = []
@@ -89,7 +89,7 @@ def test_a_broker_that_forgets_everything_loses_nothing(make_rig, promise):
 
 
 def test_rings_that_come_twenty_times_shuffled_and_late_send_nothing_twice(make_rig, promise):
-    each = length(30, 400)
+    each = length(30, 1000)
     rig = make_rig(TICK_SECONDS=3.0)
     rig.prepare(emails=each, texts=each)
 

@@ -55,7 +55,7 @@ def percentile(values, share):
 
 
 def test_a_rate_is_kept_by_all_workers_together(make_rig, promise):
-    count, seconds = length(3, 8), length(6, 125)
+    count, seconds = length(3, 8), length(6, 180)
     rig = make_rig(SMS={"default": {"RATE": RATE}}, BATCH_SIZE=50, LEASE_SECONDS=30)
     rig.prepare(texts=int(RATE * seconds * 1.2) + RATE * 5, is_queued=True)
 
@@ -78,7 +78,7 @@ def test_a_rate_is_kept_by_all_workers_together(make_rig, promise):
 
 def test_a_gateway_that_is_down_is_left_alone_and_not_stormed_when_it_is_back(make_rig, promise):
     count, due, pause = length(3, 8), length(300, 50_000), length(1.0, 10.0)
-    down, back = length(6, 120), length(4, 40)
+    down, back = length(6, 240), length(4, 60)
     rig = make_rig(SMS={"default": {"RATE": RATE}}, BREAKER_SECONDS=pause, BATCH_SIZE=50, LEASE_SECONDS=30)
     rig.prepare(texts=due, is_queued=True)
     rig.gateway.every_answer = Reply(503, {"error": {"code": "closed"}})
@@ -110,7 +110,7 @@ def test_a_gateway_that_is_down_is_left_alone_and_not_stormed_when_it_is_back(ma
 
 
 def test_a_gateway_that_hangs_holds_up_no_other(make_rig, promise):
-    emails, hang = length(40, 1000), length(8.0, 60.0)
+    emails, hang = length(40, 1000), length(5.0, 60.0)
     with PlainGatewayServer() as hung:
         hung.every_answer = Fault.HANG_AFTER_BODY
         gateway = {"OPTIONS": options(hung.url, read_seconds=hang)}
@@ -136,14 +136,13 @@ def test_a_gateway_that_hangs_holds_up_no_other(make_rig, promise):
         beside_it = p95(emails)
         calls = len(hung.calls)
 
-    # The baseline of a few e-mails on a busy machine is no measure; that nobody waited for a hung call is.
-    most = length(baseline + hang / 2, 1.2 * baseline)
+    ratio = beside_it / baseline
     promise(
         "D16",
         run=f"2 workers, {emails} e-mails while every text hangs {hang:g} s ({calls} did)",
-        figure=f"p95 due to accepted {beside_it:.2f} s, {beside_it / baseline:.2f} x the baseline of {baseline:.2f} s",
-        bar=f"at most {length('half a hang more than', '1.2 x')} the baseline",
-        holds=beside_it <= most,
+        figure=f"p95 due to accepted {beside_it:.2f} s, {ratio:.2f} x the baseline of {baseline:.2f} s",
+        bar="at most 1.2 x the baseline",
+        holds=ratio <= 1.2,
     )
 
 

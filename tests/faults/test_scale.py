@@ -232,7 +232,7 @@ def history(rig):
 
 def test_hot_statements_are_quick_and_read_no_table_from_end_to_end(history, promise):
     plans = json.loads(history.run("tests.faults.hot", "plans").splitlines()[-1])
-    times = json.loads(history.run("tests.faults.hot", "times", str(length(10, 60)), seconds=900).splitlines()[-1])
+    times = json.loads(history.run("tests.faults.hot", "times", str(length(10, 100)), seconds=900).splitlines()[-1])
     is_blocked = threading.Event()
     recomputed, during = recompute_while(history, is_blocked)
 
@@ -281,7 +281,7 @@ def recompute_while(rig, is_over):
     thread = threading.Thread(target=recompute)
     thread.start()
     try:
-        told = rig.run("tests.faults.hot", "times", str(length(5, 30)), seconds=900)
+        told = rig.run("tests.faults.hot", "times", str(length(5, 50)), seconds=900)
     finally:
         is_over.set()
         thread.join()
