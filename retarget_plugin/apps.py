@@ -22,11 +22,16 @@ class RetargetConfig(AppConfig):
         from django.utils.module_loading import import_string
 
         from . import checks, conf, failpoints, receivers
+        from .engine import saleor
         from .exceptions import ConfigurationError
         from .hosts import get_host
+        from .hosts.saleor import credentials
+        from .web import mail
 
         checks.register()
         receivers.connect()
+        credentials.read_with(saleor.credentials)
+        mail.connect()
         post_migrate.connect(_guard_evidence, sender=self, dispatch_uid="retarget_plugin.guard_evidence")
         post_migrate.connect(_ensure_shops, sender=self, dispatch_uid="retarget_plugin.ensure_shops")
         if conf.settings.FAILPOINTS:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,18 +15,28 @@ from django.core.files.storage import storages
 
 from retarget_plugin import channels, conf, hosts
 from retarget_plugin.channels.processors import get_processor
+from retarget_plugin.domain import networks
+from retarget_plugin.domain.contacts import normalize_email
 from retarget_plugin.domain.entries import PERIODS
 from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.engine import magnets
 from retarget_plugin.exceptions import ConfigurationError
+from retarget_plugin.web import mail
+
+#: RFC 5321, section 4.5.3.1.1: 64 octets before the @, of which the mark of a message takes up to 40.
+LONGEST_MAILBOX_NAME = 24
+#: The options that hold an address which is called.
+CALLED = {"HOSTS": ("api_url",), "SMS": ("base_url", "url")}
 
 
 def register() -> None:
     """Register every check with Django."""
     register_check(check_settings)
     register_check(check_backends)
+    register_check(check_addresses)
     register_check(check_rehearsal)
     register_check(check_magnets)
+    register_check(check_mail)
     register_check(check_deployment, deploy=True)
     register_check(check_database, Tags.database)
 
@@ -77,10 +88,39 @@ def check_backends(**_: Any) -> Sequence[CheckMessage]:
             problems.append(Error(f"Processor {alias!r}: {error}", id="retarget_plugin.E009"))
     for alias in _aliases(conf.settings.SMS):
         try:
-            texts = channels.get_gateway(alias).check()
+            gateway = channels.get_gateway(alias)
         except (ConfigurationError, TypeError) as error:
-            texts = [str(error)]
-        problems += [Error(f"SMS gateway {alias!r}: {text}", id="retarget_plugin.E005") for text in texts]
+            problems.append(Error(f"SMS gateway {alias!r}: {error}", id="retarget_plugin.E005"))
+            continue
+        for identifier, texts in (("E005", gateway.check()), ("E010", gateway.check_webhooks())):
+            problems += [Error(f"SMS gateway {alias!r}: {text}", id=f"retarget_plugin.{identifier}") for text in texts]
+    return problems
+
+
+def check_addresses(**_: Any) -> Sequence[CheckMessage]:
+    """What is called is public or listed, and what is sent there cannot be read on the way."""
+    try:
+        given = conf.user_settings()
+    except ConfigurationError:
+        return []
+    listed = conf.settings.PRIVATE_HOSTS if isinstance(conf.settings.PRIVATE_HOSTS, list | tuple) else ()
+    wrong = [entry for entry in listed if not networks.is_entry(entry)]
+    if wrong:
+        text = f'RETARGET["PRIVATE_HOSTS"] holds what is no name, address or network: {", ".join(map(repr, wrong))}.'
+        hint = "Such as sms.internal, 10.1.2.3 or 10.1.0.0/16, without scheme, port and path."
+        return [Error(text, hint=hint, id="retarget_plugin.E015")]
+    problems: list[CheckMessage] = []
+    for where, url in _called(given):
+        parts = urlsplit(url)
+        host = str(parts.hostname)
+        address = networks.literal(host)
+        hint = f'If the machine is in a network of your own, add it: RETARGET["PRIVATE_HOSTS"] = ({host!r},).'
+        if address and not networks.may_reach(address, host=host, listed=listed):
+            text = f"{where} is no public address: it will not be called."
+            problems.append(Error(text, hint=hint, id="retarget_plugin.E014"))
+        elif parts.scheme == "http" and not networks.is_listed(address, host=host, listed=listed):
+            text = f"{where} is not https: what is sent there can be read on the way."
+            problems.append(Warning(text, hint=f"Use https. {hint}", id="retarget_plugin.W006"))
     return problems
 
 
@@ -129,6 +169,24 @@ def check_database(**_: Any) -> Sequence[CheckMessage]:
                 f"Database {alias!r} is SQLite without IMMEDIATE transactions.", hint=hint, id="retarget_plugin.W002"
             )
         )
+    return problems
+
+
+def check_mail(**_: Any) -> Sequence[CheckMessage]:
+    """Nobody but the provider reports on e-mails, and the address that unsubscribes is one."""
+    problems: list[CheckMessage] = []
+    if unguarded := mail.unguarded():
+        hint = 'Set ANYMAIL = {"WEBHOOK_SECRET": "name:password"}, and the same in the address you give the provider.'
+        text = f"Anybody may report on e-mails and unsubscribe people at: {', '.join(unguarded)}."
+        problems.append(Error(text, hint=hint, id="retarget_plugin.E012"))
+    try:
+        mailbox = conf.settings.UNSUBSCRIBE_MAILBOX
+    except ConfigurationError:
+        return problems
+    if mailbox and not _is_mailbox(mailbox):
+        hint = f"Such as unsubscribe@in.shop.example, with {LONGEST_MAILBOX_NAME} characters at the most before the @."
+        text = 'RETARGET["UNSUBSCRIBE_MAILBOX"] is no address to which each message could add its own mark.'
+        problems.append(Error(text, hint=hint, id="retarget_plugin.E013"))
     return problems
 
 
@@ -181,6 +239,26 @@ def _retention_problems(given: Any) -> list[CheckMessage]:
     ]
     text = 'RETARGET["RETENTION"][%r] names no kind of data, or no number of days.'
     return [Error(text % kind, hint=known, id="retarget_plugin.E008") for kind in wrong]
+
+
+def _called(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(where it stands, URL) of each address in the settings that can be called."""
+    for setting, names in CALLED.items():
+        for alias, name in product(_aliases(given.get(setting)), names):
+            url = _option(given[setting][alias], name)
+            if url and not networks.url_problem(url):
+                yield f'RETARGET["{setting}"]["{alias}"]["OPTIONS"]["{name}"]', url
+
+
+def _option(entry: Any, name: str) -> Any:
+    options = entry.get("OPTIONS") if isinstance(entry, dict) else None
+    return options.get(name) if isinstance(options, dict) else None
+
+
+def _is_mailbox(text: Any) -> bool:
+    if not isinstance(text, str) or normalize_email(text) != text.lower():
+        return False
+    return len(text.rpartition("@")[0]) <= LONGEST_MAILBOX_NAME
 
 
 def _aliases(value: Any) -> list[str]:

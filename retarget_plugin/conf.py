@@ -17,7 +17,8 @@ class Settings:
     HOSTS: dict[str, dict[str, Any]] = {}
     #: SMS gateways by alias, in the same form, and "STOP": the words to say no by ("STOP au 36111"), empty where the
     #: gateway adds them; "RATE": texts a second; "FALLBACK": the alias that stands in while this one fails;
-    #: "RETRY_UNKNOWN": True to try again where the outcome is unknown, at the price of doubles.
+    #: "RETRY_UNKNOWN": True to try again where the outcome is unknown, at the price of doubles; "HELP": False where the
+    #: gateway answers HELP by itself.
     SMS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "retarget_plugin.channels.sms.console.ConsoleGateway"}}
     #: A MAILERS alias or a mail backend's dotted path; empty: the project's own default.
     MAILER: str = ""
@@ -33,6 +34,8 @@ class Settings:
     TRUSTED_PROXY_COUNT: int = 0
     #: SMS gateway alias -> secret in its receipts URL; a list of them while it is being changed.
     WEBHOOK_SECRETS: dict[str, str | list[str]] = {}
+    #: By which what flows tell other systems is signed; "whsec_" and base64, or any long text. Empty: nobody is told.
+    WEBHOOK_SECRET: str = ""
     #: Bearer token for the health page; empty: the page answers 404.
     HEALTH_TOKEN: str = ""
 
@@ -51,6 +54,10 @@ class Settings:
     BATCH_SIZE: int = 200
     #: Tries before a message that keeps failing definitely is given up.
     MAX_ATTEMPTS: int = 8
+    #: Hosts in a network of your own that gateways, mail APIs and Saleor may be called at: names, addresses or networks
+    #: such as 10.1.0.0/16. At any other address that is not public nobody is called. A name is trusted with all it resolves
+    #: to.
+    PRIVATE_HOSTS: tuple[str, ...] = ()
     #: Whether real messages leave while DEBUG is on. Harmless backends (console, memory, files) always may.
     SEND_IN_DEBUG: bool = False
     #: E-mails a second, all workers together; 0: as fast as it goes. An SMS gateway's "RATE" stands in its own entry.
@@ -67,6 +74,9 @@ class Settings:
     HEARTBEAT_FILE: str = ""
     #: Further words by which a text to the shop ends its texts; those of English, French, Spanish, German and Italian do.
     SMS_STOP_WORDS: tuple[str, ...] = ()
+    #: Address whose mail comes in by anymail's inbound webhook, such as unsubscribe@in.shop.example: each e-mail's
+    #: List-Unsubscribe then names an address of its own there, beside the link. Empty: the link alone.
+    UNSUBSCRIBE_MAILBOX: str = ""
     #: Days a recovery link works.
     RECOVERY_DAYS: int = 30
     #: Days the link works by which somebody confirms that an address is theirs; 7 at the most.
@@ -119,6 +129,12 @@ class Settings:
     GRAPHQL_MAX_ALIASES: int = 15
     #: GraphQL: fields at the root.
     GRAPHQL_MAX_ROOT_FIELDS: int = 10
+    #: Dotted path of what names the shop's latest posts: `posts(shop, *, limit, language)` answers a list of
+    #: `retarget_plugin.domain.subjects.Post`, newest first; empty: the shop's host is asked.
+    POSTS: str = ""
+    #: Whether a part of each flow's people is held out, which shows what the flow causes. False where every message is to
+    #: be seen, such as in a rehearsal.
+    HOLDOUT: bool = True
     #: Tests only: dotted path of a callable that is told each named stop of `retarget_plugin.failpoints`.
     FAILPOINTS: str = ""
     #: GraphQL: estimated cost after fragments are expanded, a row of a list being 1 a field.

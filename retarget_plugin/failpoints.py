@@ -17,6 +17,8 @@ DELIVERY = (
     "before_result_commit",
     "after_result_commit",
 )
+#: Between the shop's making a coupon and our writing it down.
+COUPON = ("after_mint",)
 #: On the way of a shop's event.
 CAPTURE = ("in_host_tx", "after_host_commit", "before_doorbell")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,15 +17,24 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from retarget_plugin import conf, failpoints, hosts, signals
-from retarget_plugin.domain.carts import Identity
-from retarget_plugin.domain.vocabulary import Purpose, Stage
-from retarget_plugin.engine import carts, consent, contacts, optin, orders, visitors
+from retarget_plugin.domain.carts import Cart, Identity, Order
+from retarget_plugin.domain.vocabulary import Stage
+from retarget_plugin.engine import carts, contacts, optin, orders, sightings, visitors
 from retarget_plugin.models import Shop
 from retarget_plugin.models.locks import brief_transaction
 
 
-def cart_changed(*, host: str, reference: str, scope: str = "", now: datetime, **_: Any) -> None:
-    carts.touch(host=host, scope=scope, reference=reference, now=now)
+def cart_changed(
+    *,
+    host: str,
+    reference: str,
+    snapshot: Cart | None = None,
+    told_at: datetime | None = None,
+    scope: str = "",
+    now: datetime,
+    **_: Any,
+) -> None:
+    carts.touch(host=host, scope=scope, reference=reference, snapshot=snapshot, told_at=told_at, now=now)
 
 
 def cart_identified(*, host: str, reference: str, identity: Identity, scope: str = "", now: datetime, **_: Any) -> None:
@@ -37,8 +47,17 @@ def checkout_started(
     carts.touch(host=host, scope=scope, reference=reference, identity=identity, stage=Stage.CHECKOUT, now=now)
 
 
-def order_changed(*, host: str, reference: str, scope: str = "", now: datetime, **_: Any) -> None:
-    orders.touch(host=host, scope=scope, reference=reference, now=now)
+def order_changed(
+    *,
+    host: str,
+    reference: str,
+    snapshot: Order | None = None,
+    told_at: datetime | None = None,
+    scope: str = "",
+    now: datetime,
+    **_: Any,
+) -> None:
+    orders.touch(host=host, scope=scope, reference=reference, snapshot=snapshot, told_at=told_at, now=now)
 
 
 def contact_changed(*, host: str, identity: Identity, scope: str = "", now: datetime, **_: Any) -> None:
@@ -46,6 +65,19 @@ def contact_changed(*, host: str, identity: Identity, scope: str = "", now: date
         shop = Shop.objects.filter(host=host, scope=scope).first()
         if shop is not None:
             contacts.resolve(shop, identity, now=now)
+
+
+def product_changed(
+    *,
+    host: str,
+    product_id: str,
+    scope: str = "",
+    stock: int | None = None,
+    news: tuple[str, ...] | None = None,
+    now: datetime,
+    **_: Any,
+) -> None:
+    sightings.product(host, product_id, scope=scope, news=news, stock=stock, now=now)
 
 
 def consent_changed(
@@ -65,20 +97,17 @@ def consent_changed(
     with brief_transaction():
         shop = Shop.objects.filter(host=host, scope=scope).first()
         contact = contacts.resolve_for(shop, identity, channel=channel, now=now) if shop else None
-        if contact is None:
-            return
-        said: dict[str, Any] = {
-            "channel": channel,
-            "source": source,
-            "wording": wording,
-            "wording_version": wording_version,
-        }
-        if granted and is_confirmed:
-            consent.grant(contact, **said, is_confirmed=True, now=now)
-        elif granted:
-            optin.request(contact, **said, purpose=Purpose.MARKETING, now=now)
-        else:
-            consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
+        if contact is not None:
+            optin.take(
+                contact,
+                channel=channel,
+                granted=granted,
+                wording=wording,
+                wording_version=wording_version,
+                source=source,
+                is_confirmed=is_confirmed,
+                now=now,
+            )
 
 
 def signed_in(*, host: str, visitor: str, identity: Identity, now: datetime, **_: Any) -> None:
@@ -132,14 +161,16 @@ class Patience:
     """After one lock time-out the next events of this process do not wait too: a request with ten events waits once.
 
     What is passed over is kept with its time, and told a little at a time, oldest first, once the tables answer again: a
-    no that was said after a yes stays the last word. What a process takes with it when it ends is found by the reconcile
-    pass, as is what was kept for too long.
+    no that was said after a yes stays the last word. Each event tells four at least, so that the rest shrinks however slow
+    the database is. What a process takes with it when it ends is found by the reconcile pass, as is what was kept for too
+    long.
     """
 
     REST_SECONDS = 2.0
     KEPT = 1000
     KEPT_FOR = timedelta(minutes=15)
     CATCH_UP_SECONDS = 0.05
+    CATCH_UP_LEAST = 4
 
     def __init__(self) -> None:
         self.resting_until = 0.0
@@ -162,7 +193,9 @@ class Patience:
 
     def _catch_up(self) -> None:
         until, oldest = time.monotonic() + self.CATCH_UP_SECONDS, timezone.now() - self.KEPT_FOR
-        while time.monotonic() < until:
+        for told in itertools.count():
+            if told >= self.CATCH_UP_LEAST and time.monotonic() >= until:
+                return
             try:
                 event = self.passed_over.popleft()
             except IndexError:
@@ -188,6 +221,7 @@ RECEIVERS: dict[str, tuple[Signal, Any]] = {
     "order_placed": (signals.order_placed, order_changed),
     "order_changed": (signals.order_changed, order_changed),
     "contact_changed": (signals.contact_changed, contact_changed),
+    "product_changed": (signals.product_changed, product_changed),
     "consent_changed": (signals.consent_changed, consent_changed),
     "signed_in": (signals.signed_in, signed_in),
     "signed_out": (signals.signed_out, signed_out),

@@ -1,15 +1,19 @@
-"""Signals between the shop and this app. They carry ids only: the state is read again when it is needed.
+"""Signals between the shop and this app. They carry ids: the state is read again when it is needed.
+
+A host whose carts vanish may hand over what it has with the event: `snapshot` (domain.carts.Cart or Order, its items a
+tuple) as it was at `told_at`; an older one never replaces a newer one.
 
 In, from a host (all take `host`: alias, and `scope`: the shop's key within the host, usually ""):
 
-    cart_changed       reference
+    cart_changed       reference, snapshot or None, told_at or None
     cart_identified    reference, identity (domain.carts.Identity)
     checkout_started   reference, identity or None
-    order_placed       reference
-    order_changed      reference
+    order_placed       reference, snapshot or None, told_at or None
+    order_changed      the same
     contact_changed    identity
     product_viewed     product_id, identity or None
-    product_changed    product_id
+    product_changed    product_id, stock (pieces to sell) or None; news (of ProductNews) is for us to say: without it the
+                       product is read
     signed_in          visitor (value of our cookie), identity
     signed_out         visitor
     consent_changed    identity, channel, granted (bool), wording (text shown), wording_version, source (page or form),

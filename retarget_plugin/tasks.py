@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 
 from retarget_plugin import conf
-from retarget_plugin.engine import carts, runner
+from retarget_plugin.engine import reconcile, runner
 from retarget_plugin.models.clock import database_now
 
 
@@ -20,7 +20,7 @@ def ring_tick(*_: Any, **__: Any) -> None:
 @shared_task(name="retarget_plugin.reconcile", ignore_result=True)
 def ring_reconcile(*_: Any, **__: Any) -> None:
     """Find carts and orders whose events were lost."""
-    carts.reconcile(now=database_now())
+    reconcile.run(now=database_now())
 
 
 def beat_schedule() -> dict[str, Any]:

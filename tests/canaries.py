@@ -82,7 +82,15 @@ class Person:
         item = {"product_id": "1", "title": self._mark("Cart.items"), "quantity": 1, "unit_price": "9.90"}
         typed = {**addresses, "external_id": self.account}
         self.cart = self._row("Cart", **own, reference=f"c-{self.letter}", items=[item], **typed, restored_by=None)
-        self.order = self._row("Order", **own, reference=f"o-{self.letter}", cart=self.cart, **addresses)
+        counted = {
+            "contact": contact.pk,
+            "at": self.now.isoformat(),
+            "products": [self._mark("Order.counted")],
+            "topics": [],
+        }
+        sold = {"reference": f"o-{self.letter}", "cart": self.cart, "counted": counted}
+        self.order = self._row("Order", **own, **sold, **addresses)
+        self._row("Customer", **own, orders=1, spent=9, last_order_at=self.now)
         flow, _is_new = Flow.objects.get_or_create(shop=shop, slug="canaries", defaults={"name": "Canaries"})
         version, _is_new = FlowVersion.objects.get_or_create(
             flow=flow, number=1, defaults={"definition": {}, "published_at": self.now}
@@ -90,9 +98,13 @@ class Person:
         self.run = self._row(
             "FlowRun", **own, flow=flow, version=version, cart=self.cart, subject=self.cart.subject, state="finished"
         )
+        self._row("Watch", **own, flow=flow)
+        self._row("WebhookCall", **own, run=self.run, step="tell")
         self.message = self._row(
             "Message", **own, run=self.run, step="reminder", channel="email", state="accepted", key=uuid.uuid4()
         )
+        terms = {"kind": "percent", "value": 5, "currency": "EUR", "state": "redeemed", "key": self.message.key}
+        self._row("Coupon", **own, message=self.message, flow=flow, order=self.order, **terms)
         self._row("MessageBody", message=self.message)
         self._row("Attempt", message=self.message, fence=1, consent=self.record, order=None, gateway="email")
         self._row("Decision", **own, cart=self.cart, run=self.run, message=self.message, code="sent")

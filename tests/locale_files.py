@@ -1,4 +1,4 @@
-"""The package's message catalogs: `python -m tests.locale_files extract | compile | check`..
+"""The package's message catalogs: `python -m tests.locale_files extract | compile | check`.
 
 extract   find every msgid in the package and put it into each language's django.po; translations are kept
 compile   write each django.mo
@@ -9,6 +9,7 @@ check     fail when a msgid is missing, left over, untranslated or fuzzy, when a
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -25,6 +26,7 @@ from django.utils.translation.template import templatize
 
 PACKAGE = Path(__file__).parent.parent / "retarget_plugin"
 LANGUAGES = ("es", "fr")
+PLACEHOLDER = re.compile(r"%\((\w+)\)")
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
@@ -128,7 +130,10 @@ def problems(language: str) -> Iterator[str]:
             yield f"{message.id!r} is not translated to {language}"
         if message.fuzzy:
             yield f"{message.id!r} is fuzzy in {language}"
-        for error in message.check(catalog):
+        errors = [str(error) for error in message.check(catalog)]
+        if all(texts(message)) and not errors:
+            errors = [f"{name} is not told" for name in lacking(message)]
+        for error in errors:
             yield f"{message.id!r} in {language}: {error}"
     translated = {key(message): texts(message) for message in entries(catalog) if all(texts(message))}
     if not mo_path(language).exists() or spoken(language) != translated:
@@ -152,6 +157,12 @@ def key(message: Message) -> tuple[str, str]:
 def texts(message: Message) -> tuple[str, ...]:
     string = message.string
     return tuple(string) if isinstance(string, list | tuple) else (string,)
+
+
+def lacking(message: Message) -> list[str]:
+    """Placeholders that the translation leaves out. A singular may do without its number, and so only the last form counts."""
+    original = message.id[-1] if isinstance(message.id, list | tuple) else message.id
+    return sorted(set(PLACEHOLDER.findall(original)) - set(PLACEHOLDER.findall(texts(message)[-1])))
 
 
 def main() -> int:

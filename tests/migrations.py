@@ -26,10 +26,22 @@ class Migration(migrations.Migration):
 '''
 
 
+IMPORT = "from django.db import migrations, models\n"
+
+
 def write() -> None:
     for old in FOLDER.glob("0*.py"):
         old.unlink()
     call_command("makemigrations", "retarget_plugin", name="initial", verbosity=1)
+    initial = FOLDER / "0001_initial.py"
+    written = initial.read_text()
+    end = "    ]\n"
+    assert written.endswith(end) and IMPORT in written
+    initial.write_text(
+        written.removesuffix(end).replace(IMPORT, f"{IMPORT}\nfrom retarget_plugin.models import removal\n")
+        + "        migrations.RunPython(migrations.RunPython.noop, removal.take_tables),\n"
+        + end
+    )
     (FOLDER / "0002_partitions.py").write_text(PARTITIONS)
 
 

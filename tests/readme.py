@@ -7,7 +7,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-MARKS = ("<!-- settings -->\n", "<!-- /settings -->")
 ROW = re.compile(r"(?P<comment>(?:    #: .*\n)+)(?P<rows>(?:    [A-Z_]+: .*\n)+)")
 
 
@@ -23,10 +22,23 @@ def settings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def written() -> str:
-    """What README holds between the marks."""
+def written(name: str = "settings") -> str:
+    """What README holds between the marks of `name`."""
     text = README.read_text("utf-8")
-    return text[text.index(MARKS[0]) + len(MARKS[0]) : text.index(MARKS[1])]
+    start, end = _place(text, name)
+    return text[start:end]
+
+
+def write(name: str, table: str) -> None:
+    """Put `table` between the marks of `name`."""
+    text = README.read_text("utf-8")
+    start, end = _place(text, name)
+    README.write_text(text[:start] + table + text[end:], "utf-8")
+
+
+def _place(text: str, name: str) -> tuple[int, int]:
+    opening = f"<!-- {name} -->\n"
+    return text.index(opening) + len(opening), text.index(f"<!-- /{name} -->")
 
 
 def python_blocks() -> list[str]:
@@ -35,6 +47,4 @@ def python_blocks() -> list[str]:
 
 
 if __name__ == "__main__":
-    text = README.read_text("utf-8")
-    start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
-    README.write_text(text[:start] + settings_table() + text[end:], "utf-8")
+    write("settings", settings_table())

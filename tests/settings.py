@@ -95,4 +95,8 @@ RETARGET = {
     "HOSTS": {"default": {"BACKEND": "tests.shop.retarget.Shop"}},
     "SMS": {"default": {"BACKEND": "retarget_plugin.channels.sms.memory.MemoryGateway"}},
     "PUBLIC_URL": "https://shop.example.com",
+    # The fakes, and TEST-NET-1 (RFC 5737), where nobody answers.
+    "PRIVATE_HOSTS": ("127.0.0.1", "192.0.2.1"),
+    # A story is told of somebody who gets the messages; what tests the holdout turns it on.
+    "HOLDOUT": False,
 }

@@ -3,8 +3,10 @@
 import tempfile
 
 from oscar.defaults import *  # noqa: F403
+from oscar.defaults import OSCAR_DASHBOARD_NAVIGATION
 
 from examples.oscar_shop.settings import AUTHENTICATION_BACKENDS, OSCAR_APPS, OSCAR_ORDER_STATUS_PIPELINE  # noqa: F401
+from retarget_plugin.contrib import oscar_dashboard
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, MIDDLEWARE, RETARGET, TEMPLATES
 
@@ -47,6 +49,7 @@ OSCAR_DEFAULT_CURRENCY = "EUR"
 OSCAR_URL_SCHEMA = "https"
 OSCAR_INITIAL_ORDER_STATUS = "Pending"
 OSCAR_INITIAL_LINE_STATUS = "Pending"
+OSCAR_DASHBOARD_NAVIGATION = [*OSCAR_DASHBOARD_NAVIGATION, *oscar_dashboard.NAVIGATION]
 
 RETARGET = {
     **RETARGET,

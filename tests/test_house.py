@@ -204,3 +204,9 @@ def test_constraints_pin_every_version_and_name_no_address():
 
     assert "://" not in "\n".join(lines)
     assert [line for line in lines if not pin.fullmatch(line)] == []
+
+
+@pytest.mark.xdist_group("house")
+def test_tests_of_one_group_stay_on_one_worker(request):
+    # They start real processes and measure time: two of them at once would measure each other.
+    assert request.node.nodeid.endswith("@house") is request.config.getoption("loadgroup", False)

@@ -122,6 +122,14 @@ def test_a_placeholder_that_differs_is_found(translated):
     assert problem.startswith("'Cart of %(shop)s' in fr: ")
 
 
+def test_a_placeholder_that_is_left_out_is_found(translated):
+    path = locale_files.po_path("fr")
+    path.write_text(path.read_text().replace("%(count)s lignes", "%").replace("%(count)s ligne", "une ligne"))
+    locale_files.compile_one("fr")
+
+    assert found() == ["('%(count)s line', '%(count)s lines') in fr: count is not told"]
+
+
 def test_a_fuzzy_entry_is_found(translated):
     path = locale_files.po_path("fr")
     path.write_text(path.read_text().replace('msgid "Bring', '#, fuzzy\nmsgid "Bring'))

@@ -9,6 +9,7 @@ import pytest
 from retarget_plugin import conf, signals
 from retarget_plugin.models import Cart, Consent
 from retarget_plugin.testing import build_shop
+from tests.shop.models import Basket
 
 from . import readme
 
@@ -20,10 +21,6 @@ def test_the_settings_table_is_the_codes():
     assert [name for name, _type, _default in conf.settings] == [
         line.split("`")[1] for line in readme.settings_table().splitlines()[2:]
     ]
-
-
-def test_the_integration_in_readme_is_the_one_that_is_tested():
-    assert SHOP.read_text("utf-8") in readme.python_blocks()
 
 
 def test_the_tiny_shop_is_integrated_in_at_most_twenty_lines():
@@ -45,12 +42,34 @@ def test_handing_consent_over_works_as_written(django_capture_on_commit_callback
 
 
 @pytest.mark.django_db
+def test_an_event_is_sent_as_written(django_capture_on_commit_callbacks):
+    build_shop()
+    (example,) = [block for block in readme.python_blocks() if "signals.cart_changed" in block]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        exec(example, {"basket": Basket(pk=17)})  # noqa: S102 - our own README
+
+    assert [cart.reference for cart in Cart.objects.all()] == ["17"]
+
+
+@pytest.mark.django_db
 def test_the_testing_example_works_as_written():
     (example,) = [block for block in readme.python_blocks() if "Clock()" in block]
 
     exec(example, {})  # noqa: S102 - our own README
 
     assert Cart.objects.get(reference="17").state == "closed"
+
+
+def test_oscars_menu_is_extended_as_written():
+    (example,) = [block for block in readme.python_blocks() if "OSCAR_DASHBOARD_NAVIGATION" in block]
+    found = {"OSCAR_DASHBOARD_NAVIGATION": []}
+
+    exec(example, found)  # noqa: S102 - our own README
+
+    (entry,) = found["OSCAR_DASHBOARD_NAVIGATION"]
+    assert [str(child["label"]) for child in entry["children"]] == ["Report", "Settings"]
+    assert all(callable(node["access_fn"]) for node in [entry, *entry["children"]])
 
 
 def test_every_signal_readme_names_exists():

@@ -1,4 +1,4 @@
-"""`./run demo`: opens the shop, tells the story, and keeps the shop running to be looked at."""
+"""`./run demo`: opens the shop, tells its two stories, and keeps the shop running to be looked at."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ from .inbox import Inbox, free_port
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .story import Story
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
-    parser.add_argument("--exit", action="store_true", help="end after the story; status 0 only if every stage held")
+    parser.add_argument("--exit", action="store_true", help="end after the stories; status 0 only if every stage held")
     parser.add_argument("--port", type=int, default=8000, help="port of the shop (8000); another one if it is taken")
     parser.add_argument(
-        "--data", type=Path, default=ROOT / ".demo", help="folder of its database and pictures; emptied first"
+        "--data",
+        type=Path,
+        help="folder of its database and pictures, emptied first (.demo; with --exit, one that goes)",
     )
     arguments = parser.parse_args()
-    data = Path(tempfile.mkdtemp(prefix="retarget-demo-")) if arguments.exit else arguments.data
+    port, and_exit = free_port(arguments.port), arguments.exit
+    if and_exit and arguments.data is None:
+        with tempfile.TemporaryDirectory(prefix="retarget-demo-", ignore_cleanup_errors=True) as folder:
+            return run(Path(folder), port=port, and_exit=True)
+    data = (arguments.data or ROOT / ".demo").resolve()
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    try:
-        return run(data, port=free_port(arguments.port), and_exit=arguments.exit)
-    finally:
-        if arguments.exit:
-            shutil.rmtree(data, ignore_errors=True)
+    return run(data, port=port, and_exit=and_exit)
 
 
 def run(data: Path, *, port: int, and_exit: bool) -> int:
@@ -57,9 +60,9 @@ def run(data: Path, *, port: int, and_exit: bool) -> int:
     from retarget_plugin.engine import hours
     from retarget_plugin.models import Contact, Shop
 
+    from .abandoned_checkout import PHONE
     from .clock import StoryClock
     from .server import serve
-    from .story import PHONE
 
     shop, shopper = Shop.objects.get(), Contact(phone=PHONE.replace(" ", ""))
     clock = StoryClock(lambda morning: hours.next_allowed(shopper, shop, "sms", now=morning).at == morning)
@@ -67,7 +70,8 @@ def run(data: Path, *, port: int, and_exit: bool) -> int:
         with serve(port) as server:
             held = tell(server.url, inbox, clock)
             print(
-                f"\n{'The story holds' if held else 'The story broke'} ({time.monotonic() - began:.0f} s).", flush=True
+                f"\n{'Both stories hold' if held else 'The story broke'} ({time.monotonic() - began:.0f} s).",
+                flush=True,
             )
             if not and_exit:
                 keep_open(server.url, inbox)
@@ -86,10 +90,11 @@ def prepare() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
 
-    from . import catalogue, guide
+    from . import catalogue, guide, journal
 
     catalogue.create(os.environ["RETARGET_DEMO_URL"])
 
+    from retarget_plugin.engine import reconcile
     from retarget_plugin.models import Shop
 
     Shop.objects.update(
@@ -106,22 +111,36 @@ def prepare() -> None:
         free_shipping_from=50,
         delivery_days=2,
     )
-    guide.offer(Shop.objects.get(), now=timezone.now())
+    shop, now = Shop.objects.get(), timezone.now()
+    journal.open_for(shop)
+    guide.offer(shop, now=now)
+    # As a runner does when it starts: it gets to know the catalogue.
+    reconcile.run(now=now)
 
 
 def tell(url: str, inbox: Inbox, clock: Clock) -> bool:
+    """Both stories, the one of two months first: then the links of the other are still good. False if a stage does not hold."""
+    from .abandoned_checkout import AbandonedCheckout
+    from .camera_buyer import CameraBuyer
+
+    return all(play(kind(url=url, inbox=inbox, clock=clock)) for kind in (CameraBuyer, AbandonedCheckout))
+
+
+def play(story: Story) -> bool:
     """Print each stage as it holds; False at the first that does not."""
     from .shopper import ShopperError
-    from .story import StageFailed, Story
+    from .story import StageFailed
 
-    story = Story(url=url, inbox=inbox, clock=clock)
     number = 0
+    print(f"\n{story.name}", flush=True)
     try:
         for number, stage in enumerate(story.stages(), 1):
-            print(f"\n{number:2}. {stage.title}\n    {clock.shown}  {stage.address}", flush=True)
+            print(f"\n{number:2}. {stage.title}\n    {story.clock.shown}  {stage.address}", flush=True)
     except (StageFailed, ShopperError) as failure:
         print(f"\n{number + 1:2}. FAILED: {failure}", file=sys.stderr, flush=True)
         return False
+    finally:
+        story.close()
     return True
 
 
@@ -140,7 +159,8 @@ def keep_open(url: str, inbox: Inbox) -> None:
         f"\nHave a look around (Ctrl-C ends the demo):\n"
         f"  Storefront  {url}/\n"
         f"  Admin       {url}/admin/        user {OWNER}, password {PASSWORD}\n"
-        f"  Report      {url}{report}\n"
+        f"  Report      {url}{report}?days=90\n"
+        f"  Dashboard   {url}{reverse('retarget_dashboard:report')}\n"
         f"  Mailbox     {inbox.url}/",
         flush=True,
     )

@@ -18,6 +18,7 @@ from . import settings
 from .pictures import Colour, picture
 
 OWNER = PASSWORD = "owner"
+OWNER_EMAIL = "owner@lumen.example"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ ARTICLES = (
     Article(
         sku="LEN-90M",
         title="Corvo 90 mm f/2.8 Macro",
-        shelf="Lenses",
+        shelf="Macro lenses",
         price="549.00",
         stock=6,
         text="Life-size close-ups at a working distance that does not scare the bee. Stabilised, and sharp from "
@@ -79,7 +80,7 @@ ARTICLES = (
     Article(
         sku="LEN-60M",
         title="Corvo 60 mm f/4 Macro",
-        shelf="Lenses",
+        shelf="Macro lenses",
         price="389.00",
         stock=9,
         text="The small macro for the bag you always carry: half life-size, 240 grams, no excuses.",
@@ -174,7 +175,7 @@ def _create_owner() -> None:
     """The person who runs the shop: may use the admin and Oscar's dashboard."""
     users = get_user_model()._default_manager
     if not users.filter(username=OWNER).exists():
-        users.create_superuser(OWNER, "owner@lumen.example", PASSWORD, first_name="Lena", last_name="Lumen")
+        users.create_superuser(OWNER, OWNER_EMAIL, PASSWORD, first_name="Lena", last_name="Lumen")
 
 
 def _create_countries() -> None:

@@ -22,6 +22,9 @@ class Clock(Protocol):
 
     def settle(self) -> None: ...
 
+    def sleep(self) -> None:
+        """On to a morning on which a text may be sent."""
+
     @property
     def shown(self) -> str: ...
 
@@ -30,6 +33,7 @@ class StoryClock:
     """Starts at ten on the next morning on which texts are allowed, and runs on from there."""
 
     def __init__(self, is_allowed: Callable[[datetime], bool]) -> None:
+        self._is_allowed = is_allowed
         self.traveller = time_machine.travel(_first_morning(datetime.now(UTC), is_allowed), tick=True)
         self._coordinates = self.traveller.start()
 
@@ -45,6 +49,10 @@ class StoryClock:
                 raise RuntimeError("part of the tick failed; the log above says what")
             if not done:
                 return
+
+    def sleep(self) -> None:
+        """On to the next morning of the kind it started with."""
+        self._coordinates.move_to(_first_morning(self.now + timedelta(days=1), self._is_allowed))
 
     @property
     def now(self) -> datetime:

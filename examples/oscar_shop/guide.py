@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from retarget_plugin.domain.leads import Ask, FormKind
 from retarget_plugin.models import LeadForm, Magnet, MagnetFile, Shop
 
+from .journal import MACRO
 from .pictures import INK, picture
 
 PAGE = (1240, 1754)
@@ -65,7 +66,7 @@ def offer(shop: Shop, *, now: datetime) -> None:
     magnet, is_new = Magnet.objects.get_or_create(
         shop=shop,
         slug="close-up",
-        defaults={"name": "Close Up (PDF)", "kind": "files", "topic": "macro", "texts": GIFT, "created_at": now},
+        defaults={"name": "Close Up (PDF)", "kind": "files", "topic": MACRO, "texts": GIFT, "created_at": now},
     )
     if is_new:
         book = ContentFile(pdf(), name="close-up.pdf")
@@ -81,7 +82,7 @@ def offer(shop: Shop, *, now: datetime) -> None:
         # Who is about to buy or to log in is not to be disturbed, in any language.
         "paths": "!*/checkout/*\n!*/basket/*\n!*/accounts/*\n!*/stay-in-touch/*\n!*/journal/*",
     }
-    inline = {"name": "Articles: the guide", "kind": FormKind.INLINE, "texts": texts(INLINE), "topic": "macro"}
+    inline = {"name": "Articles: the guide", "kind": FormKind.INLINE, "texts": texts(INLINE), "topic": MACRO}
     LeadForm.objects.get_or_create(shop=shop, slug="guide", defaults={**common, **popup})
     LeadForm.objects.get_or_create(shop=shop, slug="macro-letter", defaults={**common, **inline})
 

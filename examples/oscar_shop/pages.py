@@ -1,4 +1,4 @@
-"""The shop's front page, its product lists and its article."""
+"""The shop's front page and its product lists."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ def category(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return redirect(shelf)
     products = _products().filter(categories=shelf)
     return render(request, "shop/shelf.html", {"shelf": shelf, "shelves": _categories(), "products": products})
-
-
-def article(request: HttpRequest) -> HttpResponse:
-    return render(request, "shop/article.html")
 
 
 def _categories() -> Any:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
 from oscar.defaults import *  # noqa: F403
+from oscar.defaults import OSCAR_DASHBOARD_NAVIGATION
+
+from retarget_plugin.contrib import oscar_dashboard
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("RETARGET_DEMO_DATA") or HERE.parent.parent / ".demo").resolve()
@@ -200,8 +203,16 @@ RETARGET = {
             },
         },
     },
+    # The demo's SMS gateway is on this machine.
+    "PRIVATE_HOSTS": ("127.0.0.1", "localhost"),
     "PUBLIC_URL": URL,
+    # What its e-mails may offer to read.
+    "POSTS": "examples.oscar_shop.journal.posts",
+    # The stories are told of people who get the messages. A shop of your own leaves this out, to see what they cause.
+    "HOLDOUT": False,
 }
+# Its report and settings in Oscar's own dashboard.
+OSCAR_DASHBOARD_NAVIGATION = [*OSCAR_DASHBOARD_NAVIGATION, *oscar_dashboard.NAVIGATION]
 if BROKER_URL:
     RETARGET |= {"RUNNER": "celery", "TICK_SECONDS": 1.0}
 

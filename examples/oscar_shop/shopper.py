@@ -56,6 +56,10 @@ class Shopper:
     def cookies(self) -> dict[str, str]:
         return self._session.cookies.get_dict()
 
+    def close(self) -> None:
+        """Drop what is still connected."""
+        self._session.close()
+
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def visit(self, path: str) -> Page:
@@ -143,9 +147,25 @@ class Shopper:
             raise self._error("shows no order number")
         return match[1]
 
+    # -- pages behind a message --------------------------------------------------------------------------------------
+
     def press(self) -> Page:
         """Press the one button of the page, such as the one behind a link in a message."""
         return self._send(self._form(holding="csrfmiddlewaretoken"), {})
+
+    def follow(self, text: str) -> Page:
+        """Click the first link of the page that shows `text`."""
+        for address, said in self.page.links:
+            if text in said:
+                return self.visit(urljoin(self.url, address))
+        raise self._error(f"has no link {text!r}")
+
+    def allow(self, choice: str) -> Page:
+        """Tick one box on the plugin's page of choices, such as "grant:measurement", and save."""
+        form = self._form(holding="shown")
+        # The page tells of each box that it was shown, and what it does not tell of stays as it was.
+        self._send(form, {"shown": choice, "on": choice, "was": "", "act": "save"})
+        return self._expect("/retarget/preferences/")
 
     # -- manners -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.static import serve
 
-from . import pages, signup
+from . import journal, pages, signup
 
 shop: Any = apps.get_app_config("oscar")
 
@@ -24,12 +24,14 @@ urlpatterns = [
     re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
     *i18n_patterns(
         path("", pages.home, name="home"),
-        path("journal/how-close-is-close/", pages.article, name="article"),
+        path("journal/<slug:slug>/", journal.page, name="article"),
         path("stay-in-touch/", signup.stay_in_touch, name="stay-in-touch"),
         path("stay-in-touch/thanks/", signup.thanks, name="stay-in-touch-thanks"),
         # Oscar's own lists ask a search engine; these two ask the database, so that the demo needs none.
         path("catalogue/", pages.catalogue),
         path("catalogue/category/<path:slug>_<int:pk>/", pages.category),
+        # The plugin's report and settings in the dashboard.
+        path("dashboard/retarget/", include("retarget_plugin.contrib.oscar_dashboard.urls")),
         path("", include(shop.urls[0])),
         prefix_default_language=False,
     ),

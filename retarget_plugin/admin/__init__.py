@@ -9,6 +9,7 @@ from retarget_plugin import models
 from .carts import CartAdmin
 from .consent import ConsentRecordAdmin, SuppressionAdmin
 from .contacts import ContactAdmin
+from .coupons import CouponAdmin, CouponPoolAdmin
 from .erasures import ErasureAdmin
 from .flows import FlowAdmin
 from .installations import InstallationAdmin
@@ -20,13 +21,17 @@ from .messages import MessageAdmin
 from .orders import OrderAdmin
 from .overrides import OverrideAdmin
 from .preferences import PreferenceAdmin, TopicAdmin
+from .saleor import SaleorAppAdmin
 from .shops import ShopAdmin
 from .stores import StoreAdmin
+from .webhooks import WebhookCallAdmin
 
 __all__ = [
     "CartAdmin",
     "ConsentRecordAdmin",
     "ContactAdmin",
+    "CouponAdmin",
+    "CouponPoolAdmin",
     "ErasureAdmin",
     "FlowAdmin",
     "InstallationAdmin",
@@ -38,10 +43,12 @@ __all__ = [
     "OrderAdmin",
     "OverrideAdmin",
     "PreferenceAdmin",
+    "SaleorAppAdmin",
     "ShopAdmin",
     "StoreAdmin",
     "SuppressionAdmin",
     "TopicAdmin",
+    "WebhookCallAdmin",
 ]
 
 for model, screen in {
@@ -52,6 +59,8 @@ for model, screen in {
     models.LeadForm: LeadFormAdmin,
     models.Magnet: MagnetAdmin,
     models.Lead: LeadAdmin,
+    models.Coupon: CouponAdmin,
+    models.CouponPool: CouponPoolAdmin,
     models.Message: MessageAdmin,
     models.ConsentRecord: ConsentRecordAdmin,
     models.Suppression: SuppressionAdmin,
@@ -59,9 +68,11 @@ for model, screen in {
     models.Erasure: ErasureAdmin,
     models.Order: OrderAdmin,
     models.Link: LinkAdmin,
+    models.WebhookCall: WebhookCallAdmin,
     models.Topic: TopicAdmin,
     models.Preference: PreferenceAdmin,
     models.Store: StoreAdmin,
+    models.SaleorApp: SaleorAppAdmin,
     models.Installation: InstallationAdmin,
 }.items():
     admin.site.register(model, screen)

@@ -11,7 +11,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -67,11 +66,12 @@ class ButtonsMixin:
 
     def _view_of(self, button: Button) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: int) -> HttpResponse:
-            return self._press(request, object_id, button)
+            return self.press(request, object_id, button)
 
         return view
 
-    def _press(self, request: HttpRequest, object_id: int, button: Button) -> HttpResponse:
+    def press(self, request: HttpRequest, object_id: int, button: Button) -> HttpResponse:
+        """GET: the page that asks. POST: what the button does."""
         if not self.may_press(request, button):
             raise PermissionDenied
         row = get_object_or_404(self.get_queryset(request), pk=object_id)
@@ -93,16 +93,5 @@ class ButtonsMixin:
         return getattr(self, button.act)(row, request, now=now)
 
     def _ask(self, request: HttpRequest, row: Any, button: Button) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": str(button.label),
-            "subtitle": str(row),
-            "original": row,
-            "button": button,
-            "obstacles": self.obstacles(button, row),
-            "back": self.page("change", row.pk),
-            "media": self.media,
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/retarget_plugin/confirm.html", context)
+        obstacles = self.obstacles(button, row)
+        return self.show(request, "confirm.html", row, title=str(button.label), button=button, obstacles=obstacles)

@@ -16,7 +16,7 @@ from retarget_plugin.engine import explain
 from retarget_plugin.models import Cart, Decision
 
 from . import badges, people
-from .facts import EMPTY, FactAdmin, link, moment, web_address
+from .facts import EMPTY, FactAdmin, moment, web_address
 from .money import amount
 
 
@@ -88,7 +88,7 @@ class CartAdmin(FactAdmin):
 
     @admin.display(description=_("contact"))
     def contact_link(self, cart: Cart) -> SafeString | str:
-        return link(self.admin_site, cart.contact)
+        return self.link(cart.contact)
 
     @admin.display(description=_("given by the shopper"))
     def claims(self, cart: Cart) -> str:
@@ -100,7 +100,7 @@ class CartAdmin(FactAdmin):
 
     @admin.display(description=_("restored by"))
     def restored(self, cart: Cart) -> SafeString | str:
-        return link(self.admin_site, cart.restored_by)
+        return self.link(cart.restored_by)
 
 
 def lines(items: Any, currency: str) -> list[Line]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from retarget_plugin.models import ConsentRecord, Suppression
 
 from . import badges, people
-from .facts import EMPTY, FactAdmin, link, moment
+from .facts import EMPTY, FactAdmin, moment
 
 
 class ConsentRecordAdmin(FactAdmin):
@@ -59,7 +59,7 @@ class ConsentRecordAdmin(FactAdmin):
 
     @admin.display(description=gettext_lazy("contact"))
     def contact_link(self, record: ConsentRecord) -> SafeString | str:
-        return link(self.admin_site, record.contact) if record.contact else self.whose(record)
+        return self.link(record.contact) if record.contact else self.whose(record)
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, record: ConsentRecord) -> SafeString:

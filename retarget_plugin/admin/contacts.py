@@ -8,15 +8,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.domain import contacts as rules
 from retarget_plugin.engine import explain, merges, privacy
 from retarget_plugin.models import Contact, Shop
 
-from . import badges, people
+from . import badges, people, standings, whys
 from .buttons import Button, ButtonsMixin
-from .facts import FactAdmin, link
+from .facts import FactAdmin
 
 BUTTONS = (
     Button(
@@ -67,7 +68,7 @@ class ContactAdmin(ButtonsMixin, FactAdmin):
     readonly_fields = ("masked_shown", "merged")
     open_fields = (
         (None, {"fields": ("shop", "email", "phone", ("first_name", "last_name"))}),
-        (_("Where and how"), {"fields": ("locale", "time_zone", "country", "postcode")}),
+        (_("Where and how"), {"fields": ("locale", "time_zone", "country", "postcode", "born_on")}),
         (_("Record"), {"fields": ("created_at", "last_order_at", "merged", "erased_at")}),
     )
     buttons = BUTTONS
@@ -99,11 +100,13 @@ class ContactAdmin(ButtonsMixin, FactAdmin):
         if people.may_see(request):
             people.record_view(request, contact)
             context["identities"] = list(contact.identities.order_by("pk")[:100])
+            context["standing"] = standings.of(contact, now=timezone.now())
         context["consents"] = [
             (consent, badges.state_badge(consent.state, consent.get_state_display()))
             for consent in contact.consents.select_related("record").order_by("purpose", "channel")
         ]
         context["buttons"] = self.offered(request, contact)
+        context["stories"] = whys.of_person(contact, now=timezone.now())
         context["events"] = explain.timeline(contact)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -137,4 +140,4 @@ class ContactAdmin(ButtonsMixin, FactAdmin):
 
     @admin.display(description=_("merged into"))
     def merged(self, contact: Contact) -> Any:
-        return link(self.admin_site, contact.merged_into)
+        return self.link(contact.merged_into)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from retarget_plugin.domain.contexts import clean_url
 from retarget_plugin.models import Shop
 
+from .pages import EMPTY, PagesMixin
+
 STYLES = "retarget_plugin/admin.css"
-EMPTY = "–"
 
 
 class BoundedPaginator(Paginator):
@@ -50,7 +49,16 @@ class FoldedFilter(admin.ChoicesFieldListFilter):
     template = "admin/retarget_plugin/filters/folded.html"
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class CompletedList(ChangeList):
+    """The rows of a page with what its columns show and the rows do not hold: `complete(rows)` of its admin gives it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.model_admin.complete(self.result_list)
+
+
+class ReadOnlyAdmin(PagesMixin, admin.ModelAdmin):
     """Nothing is added, changed or deleted here; who may look is Django's view permission."""
 
     actions = None
@@ -78,15 +86,22 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def complete(self, rows: Iterable[Any]) -> None:
+        """Give the rows of one page of the list what its columns show and the rows do not hold."""
+
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the page of `row` shows beside its fields, to whoever may look at it."""
+        return {}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= self.details(request, kwargs["obj"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def may_act(self, request: HttpRequest) -> bool:
         """The model's own change permission: who may press the buttons, though no field can be edited."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
-
-    def page(self, name: str, *args: Any) -> str:
-        """URL of one of this model's pages on this admin site: changelist, change, or a name of our own."""
-        return reverse(
-            f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args, current_app=self.admin_site.name
-        )
 
 
 class FactAdmin(ReadOnlyAdmin):
@@ -122,15 +137,6 @@ def moment(field: str, description: Any) -> Callable[[Any, Any], str]:
         return date_format(localtime(at), "SHORT_DATETIME_FORMAT") if at else EMPTY
 
     return shown
-
-
-def link(site: admin.AdminSite, row: Any, text: Any = None) -> SafeString | str:
-    """A link to the page of `row` on `site`, or a dash."""
-    if row is None:
-        return EMPTY
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
-    url = reverse(name, args=[row.pk], current_app=site.name)
-    return format_html('<a href="{}">{}</a>', url, row if text is None else text)
 
 
 def web_address(url: Any) -> str:

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from retarget_plugin.domain import flow_files
 from retarget_plugin.domain import flows as rules
-from retarget_plugin.domain.vocabulary import FlowState, Trigger
-from retarget_plugin.engine import composing, flows, reports
+from retarget_plugin.domain.vocabulary import FlowState, RunState, Trigger
+from retarget_plugin.engine import backtest, composing, flows, funnels, proofs, trials
 from retarget_plugin.exceptions import Refusal
-from retarget_plugin.models import Flow, FlowVersion, choices
+from retarget_plugin.models import Flow, FlowVersion, Shop
 
-from . import badges, previews
+from . import backtests, badges, figures, people, previews, steps, whys
 from .buttons import Button, ButtonsMixin
-from .facts import ReadOnlyAdmin, link
+from .facts import CompletedList, ReadOnlyAdmin
 from .money import amount
+from .publishing import PublishForm
+from .trials import TrialForm
 
 PERIOD = timedelta(days=30)
 TRIGGERS: dict[str, Any] = {
     Trigger.CART_ABANDONED: gettext_lazy("A cart is abandoned"),
     Trigger.CHECKOUT_ABANDONED: gettext_lazy("A checkout is abandoned"),
+    Trigger.PRODUCT_VIEWED: gettext_lazy("A product is looked at again, or several of one category"),
+    Trigger.SITE_LEFT: gettext_lazy("A visitor has looked around and left"),
+    Trigger.FORM_CONFIRMED: gettext_lazy("A form is sent and the address confirmed"),
+    Trigger.MAGNET_DOWNLOADED: gettext_lazy("A lead magnet is downloaded"),
+    Trigger.ORDER_PLACED: gettext_lazy("An order is placed"),
+    Trigger.ORDER_PAID: gettext_lazy("An order is paid"),
+    Trigger.ORDER_FULFILLED: gettext_lazy("An order has arrived"),
+    Trigger.ORDER_UNPAID: gettext_lazy("An order stays unpaid"),
+    Trigger.NO_ORDER: gettext_lazy("A customer has not ordered for long"),
+    Trigger.NO_VISIT: gettext_lazy("Somebody has not visited for long"),
+    Trigger.UNENGAGED: gettext_lazy("Somebody takes no notice of the messages"),
+    Trigger.BACK_IN_STOCK: gettext_lazy("A product is back in stock"),
+    Trigger.PRICE_DROP: gettext_lazy("A product costs less than before"),
+    Trigger.SEGMENT_ENTERED: gettext_lazy("Somebody enters a segment"),
+    Trigger.INTEREST_SHOWN: gettext_lazy("Somebody shows interest in a topic"),
+    Trigger.CUSTOM_EVENT: gettext_lazy("An event of the shop's own"),
 }
 BUTTONS = (
     Button(
@@ -72,32 +90,6 @@ BUTTONS = (
 )
 
 
-@dataclass(frozen=True)
-class StepView:
-    """One stop on the line of time. `subjects`: (language, its subject or text as written, URL of its preview)."""
-
-    key: str
-    at: str
-    deadline: str
-    channel: str
-    channel_label: str
-    is_enabled: bool
-    subjects: tuple[tuple[str, str, str], ...]
-    notes: tuple[str, ...]
-
-
-class FlowChangeList(ChangeList):
-    """Adds each flow's figures in three queries for the whole page."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        now = timezone.now()
-        lines = reports.flow_lines(self.result_list, since=now - PERIOD, until=now)
-        for flow in self.result_list:
-            flow.line = lines[flow.pk]
-
-
 class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     """Flows are shown and switched; what they do changes by publishing another version."""
 
@@ -111,12 +103,14 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     buttons = BUTTONS
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return FlowChangeList
+        return CompletedList
 
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "retarget_plugin_flow"
         version = "<int:object_id>/versions/<int:number>/"
         own = [
+            path("<int:object_id>/publish/", view(self.publish_view), name=f"{name}_publish"),
+            path("<int:object_id>/backtest/", view(self.backtest_view), name=f"{name}_backtest"),
             path(version, view(self.version_view), name=f"{name}_version"),
             path(f"{version}<str:key>/<str:language>/", view(self.preview_view), name=f"{name}_preview"),
             path(f"{version}<str:key>/<str:language>/frame/", view(self.frame_view), name=f"{name}_frame"),
@@ -137,121 +131,166 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     def turn_off(self, flow: Flow, request: HttpRequest, *, now: datetime) -> None:
         flows.turn_off(flow, now=now)
 
+    def publish_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """GET: the flow as text. POST: the next version, where it is in order and changes anything."""
+        if not self.may_act(request):
+            raise PermissionDenied
+        flow = get_object_or_404(Flow.objects.select_related("shop", "version"), pk=object_id, version__isnull=False)
+        form = PublishForm(request.POST or None, flow=flow, initial={"text": _written(flow)})
+        if form.is_valid():
+            now, inside = timezone.now(), form.cleaned_data["inside"]
+            flows.load(flow.shop, form.data_read, inside=inside, by=request.user, now=now)
+            self.log_change(request, flow, "; ".join(form.differences)[:500])
+            messages.success(request, _("Published: %(changes)s.") % {"changes": "; ".join(form.differences)})
+            return redirect(self.page("change", flow.pk))
+        inside_now = flow.runs.filter(state=RunState.ACTIVE).count()
+        return self.show(request, "flow/publish.html", flow, title=_("Publish anew"), form=form, inside=inside_now)
+
     # -- pages ---------------------------------------------------------------------------------------------------
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        flow = kwargs["obj"]
+    def complete(self, rows: Iterable[Any]) -> None:
+        """Each flow's figures, in three queries for all of them."""
         now = timezone.now()
-        line = reports.flow_lines([flow], since=now - PERIOD, until=now)[flow.pk]
+        lines = funnels.flow_lines(rows, since=now - PERIOD, until=now)
+        for flow in rows:
+            flow.line = lines[flow.pk]
+
+    def details(self, request: HttpRequest, flow: Flow) -> dict[str, Any]:
+        now = timezone.now()
+        line = funnels.flow_lines([flow], since=now - PERIOD, until=now)[flow.pk]
         versions = (
             flow.versions.select_related("published_by")
             .annotate(runs_count=Count("runs"))
             .defer("definition", "content")
         )
-        context |= {
+        return {
             "buttons": self.offered(request, flow),
+            "publish_url": self.page("publish", flow.pk) if self.may_act(request) and flow.version_id else "",
+            "backtest_url": self.page("backtest", flow.pk) if backtest.is_playable(flow) else "",
             "problems": flows.preflight(flow, now=now) if flow.state != FlowState.ON else [],
-            "settings_url": link(self.admin_site, flow.shop, _("Open the shop's settings")),
+            "settings_url": self.link(flow.shop, _("Open the shop's settings")),
             "line": line,
             "revenue": amount(line.revenue, flow.shop.currency),
-            "steps": self._steps(flow.version) if flow.version else [],
+            "funnel": figures.funnel(flow, since=now - PERIOD, until=now),
+            "in_the_way": whys.of_flow(flow, since=now - PERIOD, until=now),
+            "steps": self._steps(flow, flow.version) if flow.version else [],
             "versions": [
                 (version, self.page("version", flow.pk, version.number))
                 for version in versions.order_by("-number")[:50]
             ],
         }
-        return super().render_change_form(request, context, *args, **kwargs)
+
+    def backtest_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The form, and once asked for some days what the flow would have done in them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        flow = get_object_or_404(Flow.objects.select_related("shop", "version"), pk=object_id)
+        days = figures.period_of(request)
+        played = backtests.play(flow, days=days, now=timezone.now()) if "days" in request.GET else {}
+        about = {"period": days, "periods": figures.PERIODS, **played}
+        return self.show(request, "flow/backtest.html", flow, title=_("What would have happened"), **about)
 
     def version_view(self, request: HttpRequest, object_id: int, number: int) -> HttpResponse:
         version = self._version(request, object_id, number)
-        title = _("Version %(number)s") % {"number": number}
-        return self._render(
-            request, "version.html", version, title, {"version": version, "steps": self._steps(version)}
+        return self.show(
+            request,
+            "flow/version.html",
+            version.flow,
+            title=_("Version %(number)s") % {"number": number},
+            version=version,
+            steps=self._steps(version.flow, version),
         )
 
     def preview_view(self, request: HttpRequest, object_id: int, number: int, key: str, language: str) -> HttpResponse:
+        """GET: a message as its reader gets it. POST: the same, sent to staff themselves as a test."""
         version = self._version(request, object_id, number)
         message = _message(version, key, language)
-        preview = self._preview(version, key, language, channel=message["channel"])
+        look = previews.look(request, version.flow.shop)
+        form = TrialForm(request, channel=message["channel"], shop=version.flow.shop) if self.may_act(request) else None
+        if request.method == "POST":
+            if form is None:
+                raise PermissionDenied
+            if form.is_valid() and self._try_out(
+                request, version, key, language, to=form.cleaned_data["to"], look=look
+            ):
+                return redirect(self.page("preview", object_id, number, key, language) + look.query)
+        preview = self._preview(version, key, language, channel=message["channel"], look=look)
         others = [
-            (other, self.page("preview", object_id, number, key, other)) for other in sorted(message["languages"])
+            (other, self.page("preview", object_id, number, key, other) + look.query)
+            for other in sorted(message["languages"])
         ]
-        context = {"preview": preview, "languages": others, "language": language, "version": version}
-        return self._render(request, "preview.html", version, _("Preview: %(message)s") % {"message": key}, context)
+        title = _("Preview: %(message)s") % {"message": key}
+        about = {
+            "preview": preview,
+            "languages": others,
+            "language": language,
+            "version": version,
+            "look": look,
+            "may_choose_contact": people.may_see(request),
+            "trial": form,
+        }
+        return self.show(request, "flow/preview.html", version.flow, title=title, **about)
+
+    def _try_out(
+        self, request: HttpRequest, version: FlowVersion, key: str, language: str, *, to: str, look: previews.Look
+    ) -> bool:
+        """Whether the test left; if not, the page says why."""
+        flow = version.flow
+        by, now = str(request.user.pk), timezone.now()
+        try:
+            trials.send(version, key, shop=flow.shop, contact=look.contact, language=language, to=to, by=by, now=now)
+        except Refusal as refusal:
+            messages.error(request, str(refusal))
+            return False
+        self.log_change(request, flow, _("Test of %(message)s sent.") % {"message": key})
+        messages.success(request, _("The test is on its way to %(address)s.") % {"address": to})
+        return True
 
     def frame_view(self, request: HttpRequest, object_id: int, number: int, key: str, language: str) -> HttpResponse:
         version = self._version(request, object_id, number)
         _message(version, key, language)
+        look = previews.look(request, version.flow.shop)
         try:
-            composed = composing.preview(version, key, shop=version.flow.shop, language=language, now=timezone.now())
+            composed = _composed(version, key, language, look)
         except Refusal:
             return previews.nothing()
-        return previews.frame(composed.html)
+        return previews.frame(look.seen(composed.html))
 
     def _version(self, request: HttpRequest, object_id: int, number: int) -> FlowVersion:
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(FlowVersion.objects.select_related("flow__shop"), flow=object_id, number=number)
 
-    def _preview(self, version: FlowVersion, key: str, language: str, *, channel: str) -> previews.Preview:
+    def _preview(
+        self, version: FlowVersion, key: str, language: str, *, channel: str, look: previews.Look
+    ) -> previews.Preview:
+        shop = version.flow.shop
         try:
-            composed = composing.preview(version, key, shop=version.flow.shop, language=language, now=timezone.now())
+            composed = _composed(version, key, language, look)
         except Refusal as refusal:
             return previews.Preview(channel=channel, text="", language=language, error=str(refusal))
+        price = proofs.price(composed, shop=shop, now=timezone.now())
         return previews.Preview(
             channel=channel,
             text=composed.text,
             subject=composed.subject,
             language=language,
-            sender=version.flow.shop.sms_sender or version.flow.shop.name,
-            frame_url=self.page("frame", version.flow_id, version.number, key, language),
+            sender=shop.sms_sender or shop.name,
+            frame_url=self.page("frame", version.flow_id, version.number, key, language) + look.query,
+            advice=proofs.advice(composed, shop=shop),
+            cost=amount(*price) if price else "",
         )
 
-    def _render(
-        self, request: HttpRequest, template: str, version: FlowVersion, title: str, extra: dict[str, Any]
-    ) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "subtitle": version.flow.name,
-            "original": version.flow,
-            "back": self.page("change", version.flow_id),
-            "media": self.media,
-            **extra,
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, f"admin/retarget_plugin/flow/{template}", context)
-
-    def _steps(self, version: FlowVersion) -> list[StepView]:
+    def _steps(self, flow: Flow, version: FlowVersion) -> list[steps.StepView]:
+        now = timezone.now()
         try:
-            definition = rules.parse(version.definition)
+            return steps.views(
+                version,
+                first_words=partial(_first_words, flow.shop, version, now=now),
+                preview=lambda key, language: self.page("preview", flow.pk, version.number, key, language),
+            )
         except rules.FlowError:
             return []
-        return [self._step(version, step) for step in definition.steps]
-
-    def _step(self, version: FlowVersion, step: rules.Step) -> StepView:
-        languages: Mapping[str, Any] = version.content.get(step.message, {}).get("languages", {})
-        subjects = tuple(
-            (
-                language,
-                _first_words(parts),
-                self.page("preview", version.flow_id, version.number, step.message, language),
-            )
-            for language, parts in sorted(languages.items())
-        )
-        return StepView(
-            key=step.key,
-            at=duration(step.after),
-            deadline=duration(step.deadline),
-            channel=step.channel,
-            channel_label=str(dict(choices.CHANNELS)[step.channel]),
-            is_enabled=step.is_enabled,
-            subjects=subjects,
-            notes=_notes(step),
-        )
 
     # -- columns -------------------------------------------------------------------------------------------------
 
@@ -259,7 +298,7 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
     def state_badge(self, flow: Flow) -> SafeString:
         return badges.state_badge(flow.state, flow.get_state_display())
 
-    @admin.display(description=gettext_lazy("entered"))
+    @admin.display(description=gettext_lazy("Entered"))
     def entered(self, flow: Any) -> int:
         return flow.line.entered
 
@@ -277,22 +316,23 @@ class FlowAdmin(ButtonsMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("shop"))
     def shop_link(self, flow: Flow) -> SafeString | str:
-        return link(self.admin_site, flow.shop)
+        return self.link(flow.shop)
 
     @admin.display(description=gettext_lazy("starts when"))
     def trigger_words(self, flow: Flow) -> str:
         return str(TRIGGERS.get(flow.trigger, flow.trigger))
 
 
-def duration(delta: timedelta) -> str:
-    """ "1 h 45 min", "3 d": a wait as people say it, to the minute."""
-    minutes = int(delta.total_seconds()) // 60
-    parts = (
-        (minutes // 1440, _("%(count)s d")),
-        (minutes % 1440 // 60, _("%(count)s h")),
-        (minutes % 60, _("%(count)s min")),
-    )
-    return " ".join(words % {"count": count} for count, words in parts if count) or _("at once")
+def _written(flow: Flow) -> str:
+    try:
+        return flow_files.write(flows.dump(flow))
+    except rules.FlowError:
+        # Published by a version of the plugin that read it otherwise: it is to be written anew.
+        return ""
+
+
+def _first_words(shop: Shop, version: FlowVersion, key: str, language: str, *, now: datetime) -> str:
+    return proofs.first_words(version, key, shop=shop, language=language, now=now)
 
 
 def _message(version: FlowVersion, key: str, language: str) -> dict[str, Any]:
@@ -302,19 +342,7 @@ def _message(version: FlowVersion, key: str, language: str) -> dict[str, Any]:
     return message
 
 
-def _first_words(parts: Any) -> str:
-    """What tells a message from another in a list: its subject, else its text, as written."""
-    if not isinstance(parts, Mapping):
-        return ""
-    return str(parts.get("subject") or parts.get("text") or "")
-
-
-def _notes(step: rules.Step) -> tuple[str, ...]:
-    notes = []
-    if "shipping_facts" in step.requires:
-        notes.append(_("Only when the shipping facts are filled in."))
-    if step.may_move:
-        notes.append(_("Outside the allowed hours it waits for the next allowed time."))
-    else:
-        notes.append(_("Outside the allowed hours it is not sent."))
-    return tuple(notes)
+def _composed(version: FlowVersion, key: str, language: str, look: previews.Look) -> composing.Composed:
+    return proofs.preview(
+        version, key, shop=version.flow.shop, contact=look.contact, language=language, now=timezone.now()
+    )

@@ -61,9 +61,14 @@ BUTTONS = (
 )
 
 
+def halted() -> Installation | None:
+    """The installation while everything stands still."""
+    return Installation.objects.exclude(halted_because="").first()
+
+
 def stopped(request: HttpRequest, site: admin.AdminSite) -> Mapping[str, Any]:
     """What a page shows on top while everything stands still: nothing, or since when, why, and where to change that."""
-    row = Installation.objects.exclude(halted_because="").first()
+    row = halted()
     if row is None:
         return {}
     may_see = request.user.has_perm("retarget_plugin.view_installation")

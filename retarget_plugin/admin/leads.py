@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,7 +16,7 @@ from retarget_plugin.models import Lead
 
 from . import badges, people
 from .buttons import Button, ButtonsMixin
-from .facts import EMPTY, FactAdmin, link, moment
+from .facts import EMPTY, FactAdmin, moment
 
 BUTTONS = (
     Button(
@@ -59,13 +59,10 @@ class LeadAdmin(ButtonsMixin, FactAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Lead | None = None) -> Any:
         return self.open_fieldsets if people.may_see(request) else self.masked_fieldsets
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
+    def details(self, request: HttpRequest, lead: Lead) -> dict[str, Any]:
         if people.may_see(request):
-            people.record_view(request, kwargs["obj"])
-        context["buttons"] = self.offered(request, kwargs["obj"])
-        return super().render_change_form(request, context, *args, **kwargs)
+            people.record_view(request, lead)
+        return {"buttons": self.offered(request, lead)}
 
     def revoke(self, lead: Lead, request: HttpRequest, *, now: datetime) -> None:
         downloads.revoke(lead, now=now)
@@ -90,7 +87,7 @@ class LeadAdmin(ButtonsMixin, FactAdmin):
 
     @admin.display(description=gettext_lazy("contact"))
     def contact_link(self, lead: Lead) -> SafeString | str:
-        return link(self.admin_site, lead.contact)
+        return self.link(lead.contact)
 
     @admin.display(description=gettext_lazy("boxes ticked"))
     def ticked(self, lead: Lead) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.models import Click, Link
 
-from .facts import FactAdmin, link, moment
+from .facts import FactAdmin, moment
 
 # Long enough to be a signed token: who holds one may open the cart it speaks of.
 _TOKEN = re.compile(r"[^/]{20,}")
@@ -54,7 +54,7 @@ class LinkAdmin(FactAdmin):
 
     @admin.display(description=_("message"))
     def message_link(self, row: Link) -> SafeString | str:
-        return link(self.admin_site, row.message)
+        return self.link(row.message)
 
     @admin.display(description=_("leads to"))
     def destination_shown(self, row: Link) -> str:

@@ -20,14 +20,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from retarget_plugin.domain import flows as rules
 from retarget_plugin.domain.vocabulary import MessageState
-from retarget_plugin.engine import composing, delivery, explain
+from retarget_plugin.engine import delivery, explain, proofs
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Attempt, Message, MessageBody
 
 from . import badges, people, previews
 from .buttons import Button, ButtonsMixin
 from .carts import decisions
-from .facts import EMPTY, FactAdmin, FoldedFilter, link, moment
+from .facts import EMPTY, FactAdmin, FoldedFilter, moment
 
 PARKED = (MessageState.PARKED, MessageState.QUARANTINED)
 WAITING = (MessageState.SCHEDULED, *PARKED)
@@ -130,15 +130,14 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
         return [path("<int:object_id>/frame/", view, name="retarget_plugin_message_frame"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        notices = self._notices() if self.has_view_permission(request) else []
+        notices = self.notices() if self.has_view_permission(request) else []
         return super().changelist_view(request, {"notices": notices, **(extra_context or {})})
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        message = kwargs["obj"]
+    def details(self, request: HttpRequest, message: Message) -> dict[str, Any]:
         may_read = people.may_see(request)
-        context |= {
+        if may_read:
+            people.record_view(request, message)
+        return {
             "buttons": self.offered(request, message),
             "may_read": may_read,
             "preview": self._preview(message) if may_read else None,
@@ -149,9 +148,6 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
             "decisions": decisions(message.decisions.all()),
             "is_unknown": message.state == MessageState.UNKNOWN,
         }
-        if may_read:
-            people.record_view(request, message)
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def frame_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """The HTML of a message, as sent or, before that, as it would be written now."""
@@ -190,17 +186,14 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _notices(self) -> list[Notice]:
+    def notices(self) -> list[Notice]:
         waiting = Message.objects.filter(state__in=list(NOTICES)).order_by()
         counts = dict(waiting.values_list("state").annotate(count=Count("pk")))
         return [
-            Notice(_notice_words(state, counts[state]), self._list_of(state), tone)
+            Notice(_notice_words(state, counts[state]), self.narrowed("state", state), tone)
             for state, tone in NOTICES.items()
             if state in counts
         ]
-
-    def _list_of(self, state: str) -> str:
-        return f"{self.page('changelist')}?state__exact={state}"
 
     def _preview(self, message: Message) -> previews.Preview:
         frame_url, sender = self.page("frame", message.pk), message.shop.sms_sender or message.shop.name
@@ -256,15 +249,15 @@ class MessageAdmin(ButtonsMixin, FactAdmin):
 
     @admin.display(description=gettext_lazy("contact"))
     def contact_link(self, message: Message) -> SafeString | str:
-        return link(self.admin_site, message.contact)
+        return self.link(message.contact)
 
     @admin.display(description=gettext_lazy("flow"))
     def flow_link(self, message: Message) -> SafeString | str:
-        return link(self.admin_site, message.run.flow if message.run else None)
+        return self.link(message.run.flow if message.run else None)
 
     @admin.display(description=gettext_lazy("cart"))
     def cart_link(self, message: Message) -> SafeString | str:
-        return link(self.admin_site, message.run.cart if message.run else None)
+        return self.link(message.run.cart if message.run else None)
 
     @admin.display(description=gettext_lazy("detail"))
     def error_place(self, message: Message) -> SafeString:
@@ -306,6 +299,4 @@ def _compose(message: Message) -> Any:
         return None
     language = message.contact.locale or message.shop.locale
     now = timezone.now()
-    return composing.preview(
-        version, step.message, shop=message.shop, contact=message.contact, language=language, now=now
-    )
+    return proofs.preview(version, step.message, shop=message.shop, contact=message.contact, language=language, now=now)

@@ -14,7 +14,7 @@ from retarget_plugin.models import Order
 
 from . import badges, people
 from .carts import lines
-from .facts import EMPTY, FactAdmin, link, moment
+from .facts import EMPTY, FactAdmin, moment
 from .money import amount
 
 
@@ -86,7 +86,7 @@ class OrderAdmin(FactAdmin):
 
     @admin.display(description=_("contact"))
     def contact_link(self, order: Order) -> SafeString | str:
-        return link(self.admin_site, order.contact)
+        return self.link(order.contact)
 
     @admin.display(description=_("given by the buyer"))
     def given(self, order: Order) -> str:
@@ -94,7 +94,7 @@ class OrderAdmin(FactAdmin):
 
     @admin.display(description=_("cart"))
     def cart_link(self, order: Order) -> SafeString | str:
-        return link(self.admin_site, order.cart)
+        return self.link(order.cart)
 
     @admin.display(description=_("total"))
     def total_shown(self, order: Order) -> str:
@@ -106,4 +106,4 @@ class OrderAdmin(FactAdmin):
 
     @admin.display(description=_("recovered by"))
     def credited(self, order: Order) -> SafeString | str:
-        return link(self.admin_site, order.credited_message)
+        return self.link(order.credited_message)

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from retarget_plugin.domain.vocabulary import FlowState
 from retarget_plugin.engine import reports
-from retarget_plugin.models import Shop
+from retarget_plugin.engine.effects import Effect
+from retarget_plugin.models import Flow, Shop
 
-from . import charts, spreadsheets
-from .money import amount
+from . import figures, spreadsheets
+from .pages import PagesMixin
 
-PERIODS = (7, 30, 90)
-DEFAULT_PERIOD = 30
-TABLES = ("days", "flows")
-
-
-@dataclass(frozen=True)
-class Headline:
-    """One of the big numbers, with the sentence that says what it counts."""
-
-    name: str
-    label: str
-    value: str
-    note: str = ""
+TABLES = ("days", "flows", "products")
 
 
-class ReportPages:
+class ReportPages(PagesMixin):
     """Gives the shop's admin its report: a page and two files, for whoever may view shops."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -56,7 +40,7 @@ class ReportPages:
         return own + super().get_urls()
 
     def report_url(self, shop: Shop) -> str:
-        return self._url("report_of", shop.pk)
+        return self.page("report_of", shop.pk)
 
     def report_view(self, request: HttpRequest, shop_id: int | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
@@ -67,102 +51,41 @@ class ReportPages:
         if shop is None and shop_id is not None:
             get_object_or_404(Shop, pk=shop_id)
         shop = shop or next(iter(shops), None)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Report"),
-            "subtitle": shop.name if shop else None,
-            "media": self.media,
-            "shops": shops,
-            "shop": shop,
-            "report_url": self._url("report"),
-            "flows_url": reverse("admin:retarget_plugin_flow_changelist", current_app=self.admin_site.name),
-            "settings_url": self._url("change", shop.pk) if shop else self._url("changelist"),
-            **(self._figures(shop, _period(request)) if shop else {}),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/retarget_plugin/shop/report.html", context)
+        return self.show(
+            request,
+            "shop/report.html",
+            None,
+            title=_("Report"),
+            subtitle=shop.name if shop else None,
+            shops=shops,
+            shop=shop,
+            report_url=self.page("report"),
+            flows_url=self.page("changelist", model=Flow),
+            settings_url=self.page("change", shop.pk) if shop else self.page("changelist"),
+            **(self._figures(shop, request) if shop else {}),
+        )
 
     def report_file_view(self, request: HttpRequest, shop_id: int, table: str) -> HttpResponse | StreamingHttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         shop = get_object_or_404(Shop, pk=shop_id)
-        overview = _overview(shop, _period(request))
+        overview = figures.overview(shop, figures.period_of(request), now=timezone.now())
         first, last = overview.days[0].date, overview.days[-1].date
         name = f"report-{shop.pk}-{table}-{first.isoformat()}-{last.isoformat()}.csv"
         if table not in TABLES:
             return HttpResponse(status=404)
-        header, rows = _day_rows(overview) if table == "days" else _flow_rows(overview, shop)
+        header, rows = {
+            "days": lambda: _day_rows(overview),
+            "flows": lambda: _flow_rows(overview, shop),
+            "products": lambda: _product_rows(shop, overview),
+        }[table]()
         return spreadsheets.download(name, header, rows)
 
-    def _figures(self, shop: Shop, period: int) -> dict[str, Any]:
-        overview = _overview(shop, period)
-        return {
-            "overview": overview,
-            "headlines": _headlines(overview),
-            "chart": charts.bars(overview.days),
-            "days": [(day, amount(day.revenue, overview.currency)) for day in reversed(overview.days)],
-            "lines": [
-                (line, amount(line.revenue, overview.currency), self._flow_url(line.flow)) for line in overview.flows
-            ],
-            "foreign": [(row, amount(row.revenue, row.currency)) for row in overview.foreign],
-            "period": period,
-            "periods": PERIODS,
-            "files": [(table, self._url("report_file", shop.pk, table)) for table in TABLES],
-            "is_any_flow_on": any(line.flow.state == FlowState.ON for line in overview.flows),
-        }
-
-    def _flow_url(self, flow: Any) -> str:
-        return reverse("admin:retarget_plugin_flow_change", args=[flow.pk], current_app=self.admin_site.name)
-
-    def _url(self, name: str, *args: Any) -> str:
-        return reverse(f"admin:retarget_plugin_shop_{name}", args=args, current_app=self.admin_site.name)
-
-
-def _period(request: HttpRequest) -> int:
-    """Days asked for; anything but an offered period is the default."""
-    text = request.GET.get("days", "")
-    return next((period for period in PERIODS if str(period) == text), DEFAULT_PERIOD)
-
-
-def _overview(shop: Shop, period: int) -> reports.Overview:
-    """The last `period` calendar days of the shop, today among them."""
-    now = timezone.now()
-    zone = ZoneInfo(shop.time_zone)
-    first = now.astimezone(zone).date() - timedelta(days=period - 1)
-    since = datetime.combine(first, time(), tzinfo=zone)
-    return reports.overview(shop, since=since, until=now)
-
-
-def _headlines(overview: reports.Overview) -> list[Headline]:
-    revenue = amount(overview.revenue, overview.currency)
-    return [
-        Headline(
-            "abandoned",
-            _("Abandoned carts"),
-            number_format(overview.abandoned, force_grouping=True),
-            _("left without an order"),
-        ),
-        Headline(
-            "messaged",
-            _("Messaged"),
-            number_format(overview.messaged, force_grouping=True),
-            _share(overview.messaged, overview.abandoned),
-        ),
-        Headline(
-            "recovered",
-            _("Recovered orders"),
-            number_format(overview.recovered, force_grouping=True),
-            _("after a click in a message"),
-        ),
-        Headline("revenue", _("Recovered revenue"), revenue, _("total of these orders")),
-    ]
-
-
-def _share(part: int, whole: int) -> str:
-    if not whole:
-        return _("got at least one message")
-    return _("%(percent)s%% of the abandoned carts") % {"percent": number_format(100 * part / whole, 0)}
+    def _figures(self, shop: Shop, request: HttpRequest) -> dict[str, Any]:
+        shown = figures.context(shop, figures.period_of(request), now=timezone.now())
+        rows = [replace(row, url=self.page("change", row.line.flow.pk, model=Flow)) for row in shown["rows"]]
+        files = [(table, self.page("report_file", shop.pk, table)) for table in TABLES]
+        return {**shown, "rows": rows, "files": files}
 
 
 def _day_rows(overview: reports.Overview) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
@@ -173,11 +96,37 @@ def _day_rows(overview: reports.Overview) -> tuple[Sequence[str], Iterable[Seque
         _("Recovered orders"),
         _("Recovered revenue"),
         _("Currency"),
+        *_rate_names(),
     ]
     rows = (
-        [day.date, day.abandoned, day.messaged, day.recovered, day.revenue, overview.currency] for day in overview.days
+        [day.date, day.abandoned, day.messaged, day.recovered, day.revenue, overview.currency, *_rates(day)]
+        for day in overview.days
     )
     return header, rows
+
+
+def _product_rows(shop: Shop, overview: reports.Overview) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    header = [
+        _("Product"),
+        _("Id in the shop"),
+        _("Abandoned carts"),
+        _("Messaged"),
+        _("Recovered orders"),
+        *_rate_names(),
+    ]
+    lines = reports.product_lines(shop, since=overview.since, until=overview.until)
+    rows = ([line.title, line.product, line.abandoned, line.messaged, line.recovered, *_rates(line)] for line in lines)
+    return header, rows
+
+
+def _rate_names() -> Sequence[str]:
+    return [_("Ordered after all"), _("Bought at once"), _("Abandonment rate"), _("Recovery rate")]
+
+
+def _rates(row: reports.Day | reports.ProductLine) -> Sequence[Any]:
+    """As parts of 1; empty cells where there is no whole."""
+    rates = (row.abandonment_rate, row.recovery_rate)
+    return [row.returned, row.bought, *("" if rate is None else round(rate, 4) for rate in rates)]
 
 
 def _flow_rows(overview: reports.Overview, shop: Shop) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
@@ -190,6 +139,10 @@ def _flow_rows(overview: reports.Overview, shop: Shop) -> tuple[Sequence[str], I
         _("Recovered orders"),
         _("Recovered revenue"),
         _("Currency"),
+        _("Discounts"),
+        _("Orders caused"),
+        _("at least"),
+        _("at most"),
     ]
     rows = (
         [
@@ -201,7 +154,17 @@ def _flow_rows(overview: reports.Overview, shop: Shop) -> tuple[Sequence[str], I
             line.recovered,
             line.revenue,
             overview.currency,
+            line.discount,
+            *_caused(line.effect),
         ]
         for line in overview.flows
     )
     return header, rows
+
+
+def _caused(effect: Effect) -> Sequence[Any]:
+    """The orders caused with both ends of their interval; empty cells until that is known."""
+    between = effect.caused_orders_between
+    if not effect.is_conclusive or between is None or effect.caused_orders is None:
+        return ["", "", ""]
+    return [round(number, 1) for number in (effect.caused_orders, between.low, between.high)]

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.db.models import Count, Q, QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from retarget_plugin.domain.vocabulary import FlowState
 from retarget_plugin.engine import flows
-from retarget_plugin.models import Shop
+from retarget_plugin.models import Flow, Shop
 
 from . import badges, connections, installations
 from .facts import STYLES, web_address
@@ -101,7 +100,14 @@ FIELDSETS: Any = (
         _("Not too fast and not too dear"),
         {"fields": ("catch_up_per_minute", "sms_segments_per_month"), "description": _("For the whole shop.")},
     ),
-    (_("Report"), {"fields": ("attribution_days",)}),
+    (
+        _("Coupons"),
+        {
+            "fields": ("coupons_per_contact", "discount_per_contact"),
+            "description": _("For each person, over all flows. What a flow may give is written in the flow."),
+        },
+    ),
+    (_("Report"), {"fields": ("attribution_days", "margin_percent")}),
     (
         _("Technical"),
         {
@@ -138,11 +144,16 @@ HELP = {
     "attribution_days": _(
         "An order is recovered when the person followed a link in a message at most this many days before."
     ),
+    "margin_percent": _(
+        "What is left of a full price once the goods are paid. The report then says what it leaves. Empty: it does not."
+    ),
     "gap_minutes": _("Between an e-mail and a text, for example. 0: no such gap."),
     "catch_up_per_minute": _(
         "After an outage, messages that have waited for more than a quarter of an hour go out no faster than this."
     ),
     "sms_segments_per_month": _("A long text counts as several segments. Empty: no limit; 0: no texts."),
+    "coupons_per_contact": _("Empty: no limit; 0: no coupons."),
+    "discount_per_contact": _("In the shop's currency, as expected when the coupon is made. Empty: no limit."),
     "is_paused": _("Nothing is sent while this is on. What becomes too old meanwhile is not sent later."),
     "email_is_paused": _("No e-mail is sent while this is on."),
     "sms_is_paused": _("No text is sent while this is on."),
@@ -188,7 +199,7 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
         if shop is not None:
             context["connections"] = connections.of(shop)
             context["report_url"] = self.report_url(shop)
-            context["flows_url"] = self._flows_url(shop)
+            context["flows_url"] = self.narrowed("shop", shop, model=Flow)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("state"), ordering="is_paused")
@@ -203,7 +214,7 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
 
     @admin.display(description=_("flows on"))
     def flows_on(self, shop: Any) -> SafeString:
-        return format_html('<a href="{}">{}</a>', self._flows_url(shop), shop.on)
+        return format_html('<a href="{}">{}</a>', self.narrowed("shop", shop, model=Flow), shop.on)
 
     @admin.display(description=_("storefront"))
     def storefront(self, shop: Shop) -> SafeString | str:
@@ -213,7 +224,3 @@ class ShopAdmin(ReportPages, admin.ModelAdmin):
     @admin.display(description=_("report"))
     def report(self, shop: Shop) -> SafeString:
         return format_html('<a href="{}">{}</a>', self.report_url(shop), _("Report"))
-
-    def _flows_url(self, shop: Shop) -> str:
-        url = reverse("admin:retarget_plugin_flow_changelist", current_app=self.admin_site.name)
-        return f"{url}?shop__id__exact={shop.pk}"

@@ -35,6 +35,14 @@ DEFAULT_ROWS = 20
 LIST_ROWS = 10
 #: Lists that are short by nature, and the rows that count for each.
 SHORT_LISTS = {
+    ("RetargetStory", "passages"): 2,
+    ("RetargetStory", "neverEntered"): 3,
+    ("RetargetStory", "unknown"): 2,
+    ("RetargetPassage", "steps"): 5,
+    ("RetargetBacktestFigures", "steps"): 5,
+    ("RetargetBacktestStep", "blocked"): 4,
+    ("RetargetBacktestStep", "putOff"): 2,
+    ("RetargetBacktestStep", "skipped"): 2,
     ("RetargetQuery", "retargetLeadForms"): 3,
     ("RetargetLeadForm", "fields"): 6,
     ("RetargetLeadForm", "consents"): 2,

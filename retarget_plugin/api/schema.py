@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import graphene
 
-from . import inputs, leads, preferences, staff, storefront, types, visitors
+from . import (
+    backtests,
+    flows,
+    inputs,
+    leads,
+    preferences,
+    recommendations,
+    reports,
+    staff,
+    storefront,
+    stories,
+    types,
+    visitors,
+)
 from .permissions import StaffField
 
 
@@ -34,6 +47,16 @@ class RetargetQuery(graphene.ObjectType):
         token=graphene.String(required=True, description="From the preferences link of a message."),
         resolver=preferences.preferences,
         description="What a person has chosen. Whatever is wrong with the token, the error is the same.",
+    )
+    retarget_recommendations = graphene.List(
+        graphene.NonNull(types.RetargetProduct),
+        product=graphene.String(description="The shop's id of the product whose page this is."),
+        token=graphene.String(
+            description="From the preferences link of a message; without it the cookie tells, if any."
+        ),
+        first=graphene.Int(description="3 if not said, 12 at most."),
+        resolver=recommendations.recommendations,
+        description="Products for whoever asks, best first: none that they own, have in a cart, or could not buy now.",
     )
 
 
@@ -110,15 +133,56 @@ class RetargetStaffQuery(graphene.ObjectType):
         description="Messages, newest first. Needs view_message.",
     )
     retarget_report = StaffField(
-        types.RetargetReport,
+        reports.RetargetReport,
         permissions=["retarget_plugin.view_cart", "retarget_plugin.view_order"],
         shop=graphene.ID(description="May be left out where there is one shop."),
         since=graphene.Date(description="First day, in the shop's time zone. Thirty days up to `until` if not said."),
         until=graphene.Date(description="Last day, included. Today if not said. At most 366 days."),
-        resolver=staff.report,
+        resolver=reports.report,
         description="What the carts of a period came to. Needs view_cart and view_order.",
+    )
+    retarget_explain = StaffField(
+        stories.RetargetExplanation,
+        permissions=["retarget_plugin.view_contact", "retarget_plugin.view_message"],
+        contact=graphene.ID(required=True, description="The number that the admin shows."),
+        flow=graphene.String(description="A flow's key; all flows if not said."),
+        resolver=stories.explained,
+        description="Why a person got the messages of a flow, or did not. Needs view_contact and view_message.",
+    )
+    retarget_flows = StaffField(
+        graphene.List(graphene.NonNull(flows.RetargetFlowStanding)),
+        permissions=["retarget_plugin.view_flow"],
+        shop=graphene.ID(description="May be left out where there is one shop."),
+        resolver=flows.standings,
+        description="The flows of a shop, and where each stands. Needs view_flow.",
+    )
+
+
+class RetargetStaffMutation(graphene.ObjectType):
+    """What staff may do, by permission."""
+
+    retarget_publish_flow = StaffField(
+        flows.RetargetPublishFlow,
+        permissions=["retarget_plugin.change_flow"],
+        input=flows.RetargetPublishFlowInput(required=True),
+        resolver=flows.publish,
+        description="Puts a new version of a flow into use, or says what is wrong with it. Needs change_flow.",
+    )
+    retarget_pause_flow = StaffField(
+        flows.RetargetPauseFlow,
+        permissions=["retarget_plugin.change_flow"],
+        input=flows.RetargetPauseFlowInput(required=True),
+        resolver=flows.pause,
+        description="Holds a flow where it is, or lets it go on. Needs change_flow.",
+    )
+    retarget_backtest = StaffField(
+        backtests.RetargetBacktest,
+        permissions=["retarget_plugin.view_flow"],
+        input=backtests.RetargetBacktestInput(required=True),
+        resolver=backtests.played,
+        description="What a flow would have done with past carts, at most 10,000. Writes nothing. Needs view_flow.",
     )
 
 
 schema = graphene.Schema(query=RetargetQuery, mutation=RetargetMutation)
-staff_schema = graphene.Schema(query=RetargetStaffQuery)
+staff_schema = graphene.Schema(query=RetargetStaffQuery, mutation=RetargetStaffMutation)

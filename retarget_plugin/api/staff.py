@@ -1,26 +1,17 @@
-"""What staff may read: messages page by page, and the report of a period."""
+"""What staff may read: messages page by page."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from graphql_relay import from_global_id, to_global_id
 
 from retarget_plugin.domain.vocabulary import Channel, MessageState
-from retarget_plugin.engine import reports
 from retarget_plugin.models import Flow, Message, Shop
 
 from . import types
 from .errors import ApiError, RequestCode
 from .limits import DEFAULT_ROWS, MAX_ROWS
-
-REPORT_DAYS = 30
-MAX_REPORT_DAYS = 366
-#: Days that every time zone can turn into an instant.
-EARLIEST, LATEST = date(2000, 1, 1), date(2099, 12, 31)
 
 
 def messages(
@@ -36,15 +27,15 @@ def messages(
     """A page of messages, newest first. The cursor is a key, so a page costs the same wherever it lies."""
     size = DEFAULT_ROWS if first is None else first
     if not 1 <= size <= MAX_ROWS:
-        raise _bad_argument(f"first must be between 1 and {MAX_ROWS}.")
+        raise bad_argument(f"first must be between 1 and {MAX_ROWS}.")
     found = Message.objects.all()
     if state:
         found = found.filter(state=state)
     if channel:
         found = found.filter(channel=channel)
     if shop:
-        found = found.filter(shop=_key(shop, "RetargetShop", argument="shop"))
-    page = found if after is None else found.filter(pk__lt=_key(after, "RetargetMessage", argument="after"))
+        found = found.filter(shop=key_of(shop, "RetargetShop", argument="shop"))
+    page = found if after is None else found.filter(pk__lt=key_of(after, "RetargetMessage", argument="after"))
     # One more than asked for says whether there is a next page.
     rows = list(page.select_related("shop", "contact", "run__flow").order_by("-pk")[: size + 1])
     edges = [_edge(message) for message in rows[:size]]
@@ -60,66 +51,12 @@ def messages(
     )
 
 
-def report(
-    root: Any, info: Any, *, shop: str | None = None, since: date | None = None, until: date | None = None
-) -> types.RetargetReport:
-    """The figures of one shop for whole days in its time zone, both ends included; the last thirty without a period."""
-    owner = _shop(shop)
-    zone = ZoneInfo(owner.time_zone)
-    last = until or timezone.now().astimezone(zone).date()
-    if not EARLIEST <= last <= LATEST:
-        raise _bad_argument(f"until must be between {EARLIEST} and {LATEST}.")
-    first = since or last - timedelta(days=REPORT_DAYS - 1)
-    if not EARLIEST <= first <= last or (last - first).days >= MAX_REPORT_DAYS:
-        raise _bad_argument(f"since must not be after until, and at most {MAX_REPORT_DAYS} days may be asked for.")
-    overview = reports.overview(owner, since=_midnight(first, zone), until=_midnight(last + timedelta(days=1), zone))
-    return _report(owner, overview, first=first, last=last)
-
-
-def _report(shop: Shop, overview: reports.Overview, *, first: date, last: date) -> types.RetargetReport:
-    currency = overview.currency
-    return types.RetargetReport(
-        shop=_shop_node(shop),
-        since=first,
-        until=last,
-        abandoned=overview.abandoned,
-        messaged=overview.messaged,
-        recovered=overview.recovered,
-        revenue=types.money(overview.revenue, currency),
-        days=[
-            types.RetargetReportDay(
-                date=day.date,
-                abandoned=day.abandoned,
-                messaged=day.messaged,
-                recovered=day.recovered,
-                revenue=types.money(day.revenue, currency),
-            )
-            for day in overview.days
-        ],
-        flows=[
-            types.RetargetReportFlow(
-                flow=_flow_node(line.flow),
-                entered=line.entered,
-                sent=line.sent,
-                clicked=line.clicked,
-                recovered=line.recovered,
-                revenue=types.money(line.revenue, currency),
-            )
-            for line in overview.flows
-        ],
-        foreign=[
-            types.RetargetReportForeign(recovered=line.recovered, revenue=types.money(line.revenue, line.currency))
-            for line in overview.foreign
-        ],
-    )
-
-
 def _edge(message: Message) -> types.RetargetMessageEdge:
     key = to_global_id("RetargetMessage", message.pk)
     node = types.RetargetMessage(
         id=key,
-        shop=_shop_node(message.shop),
-        flow=_flow_node(message.run.flow) if message.run else None,
+        shop=shop_node(message.shop),
+        flow=flow_node(message.run.flow) if message.run else None,
         step=message.step,
         channel=message.channel,
         recipient=message.contact.masked,
@@ -142,39 +79,35 @@ def _edge(message: Message) -> types.RetargetMessageEdge:
     return types.RetargetMessageEdge(node=node, cursor=key)
 
 
-def _shop_node(shop: Shop) -> types.RetargetShop:
+def shop_node(shop: Shop) -> types.RetargetShop:
     return types.RetargetShop(id=to_global_id("RetargetShop", shop.pk), name=shop.name)
 
 
-def _flow_node(flow: Flow) -> types.RetargetFlow:
+def flow_node(flow: Flow) -> types.RetargetFlow:
     return types.RetargetFlow(id=to_global_id("RetargetFlow", flow.pk), slug=flow.slug, name=flow.name)
 
 
-def _shop(given: str | None) -> Shop:
+def shop_of(given: str | None) -> Shop:
     """The shop with this id; without one the only shop there is."""
     if given:
-        found = Shop.objects.filter(pk=_key(given, "RetargetShop", argument="shop")).first()
+        found = Shop.objects.filter(pk=key_of(given, "RetargetShop", argument="shop")).first()
         if found is None:
-            raise _bad_argument("There is no such shop.")
+            raise bad_argument("There is no such shop.")
         return found
     shops = list(Shop.objects.order_by("pk")[:2])
     if len(shops) != 1:
-        raise _bad_argument("There is not exactly one shop: say which one.")
+        raise bad_argument("There is not exactly one shop: say which one.")
     return shops[0]
 
 
-def _key(given: str, kind: str, *, argument: str) -> int:
+def key_of(given: str, kind: str, *, argument: str) -> int:
     """The primary key in a global id of `kind`, or in the plain number that the admin shows."""
     name, key = (kind, given) if given.isdecimal() else from_global_id(given)
     # Eighteen digits fit the database's integers.
     if name != kind or not key.isascii() or not key.isdecimal() or len(key) > 18:
-        raise _bad_argument(f"{argument} is not an id that this API gave out.")
+        raise bad_argument(f"{argument} is not an id that this API gave out.")
     return int(key)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, zone)
-
-
-def _bad_argument(message: str) -> ApiError:
+def bad_argument(message: str) -> ApiError:
     return ApiError(message, RequestCode.BAD_ARGUMENT.value)

@@ -78,6 +78,16 @@ class RetargetCart(graphene.ObjectType):
     currency = graphene.String(required=True, description="ISO 4217 code of all prices.")
 
 
+class RetargetProduct(graphene.ObjectType):
+    """A product as the shop sells it now."""
+
+    product_id = graphene.ID(required=True, description="The shop's id of the product.")
+    title = graphene.String(required=True)
+    url = graphene.String(required=True, description="Page of the product.")
+    image_url = graphene.String(required=True)
+    price = graphene.Field(RetargetMoney, description="With tax, as the shopper sees it.")
+
+
 class RetargetRestoreCart(graphene.ObjectType):
     """The outcome of putting a cart back together. Either `url` or one of `errors` is there."""
 
@@ -287,51 +297,6 @@ class RetargetMessageConnection(graphene.ObjectType):
         """`total_count` is given as a function: counting a million rows is not for those who did not ask."""
         count: int = root.total_count()
         return count
-
-
-class RetargetReportDay(graphene.ObjectType):
-    """One calendar day in the shop's time zone."""
-
-    date = graphene.Date(required=True)
-    abandoned = graphene.Int(required=True)
-    messaged = graphene.Int(
-        required=True, description="Of the carts abandoned this day, whenever the message went out."
-    )
-    recovered = graphene.Int(required=True)
-    revenue = graphene.Field(RetargetMoney, required=True)
-
-
-class RetargetReportFlow(graphene.ObjectType):
-    """What one flow did."""
-
-    flow = graphene.Field(RetargetFlow, required=True)
-    entered = graphene.Int(required=True, description="Runs that began in the period.")
-    sent = graphene.Int(required=True, description="Messages to those who entered.")
-    clicked = graphene.Int(required=True, description="Of these, clicked by a human.")
-    recovered = graphene.Int(required=True)
-    revenue = graphene.Field(RetargetMoney, required=True)
-
-
-class RetargetReportForeign(graphene.ObjectType):
-    """Recovered orders in a currency that is not the shop's. They are in `recovered`, and in no other revenue."""
-
-    recovered = graphene.Int(required=True)
-    revenue = graphene.Field(RetargetMoney, required=True)
-
-
-class RetargetReport(graphene.ObjectType):
-    """What the carts of a period came to."""
-
-    shop = graphene.Field(RetargetShop, required=True)
-    since = graphene.Date(required=True, description="First day, in the shop's time zone.")
-    until = graphene.Date(required=True, description="Last day.")
-    abandoned = graphene.Int(required=True, description="Carts abandoned in the period.")
-    messaged = graphene.Int(required=True, description="Of these, with at least one message that a provider took.")
-    recovered = graphene.Int(required=True, description="Orders of the period that are credited to a message.")
-    revenue = graphene.Field(RetargetMoney, required=True, description="Their total, in the shop's currency.")
-    days = graphene.List(graphene.NonNull(RetargetReportDay), required=True, description="Oldest first.")
-    flows = graphene.List(graphene.NonNull(RetargetReportFlow), required=True)
-    foreign = graphene.List(graphene.NonNull(RetargetReportForeign), required=True)
 
 
 def told(problem: Refusal | InputError, *, field: str | None = None) -> RetargetError:

@@ -1,4 +1,4 @@
-"""Floor 2: the ways out. Door: `get_email(mailer)`, `get_gateway(alias)`, `is_barred(channel, alias)`."""
+"""Floor 2: the ways out. Door: `get_email(mailer)`, `get_gateway(alias)`, `is_barred(channel, alias)`, `receipt_secrets`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from retarget_plugin import conf
 from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.exceptions import ConfigurationError
 
-from . import rehearsal
-from .base import Gateway, WebhookRequest
+from . import receipt_secrets, rehearsal
+from .base import Gateway, Proof, WebhookRequest
 from .email import EmailChannel
 
-__all__ = ["EmailChannel", "Gateway", "WebhookRequest", "get_email", "get_gateway", "is_barred"]
+__all__ = [
+    "EmailChannel",
+    "Gateway",
+    "Proof",
+    "WebhookRequest",
+    "get_email",
+    "get_gateway",
+    "is_barred",
+    "receipt_secrets",
+]
 
 
 @cache

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from retarget_plugin import dialing
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
 
@@ -17,6 +19,10 @@ from retarget_plugin.domain.vocabulary import OutcomeKind
 LONGEST_WAIT = 3600.0
 #: Seconds beyond which a Retry-After is a mistake and is ignored.
 ABSURD_WAIT = 86_400.0
+#: What no text costs, in any currency.
+ABSURD_COST = Decimal(1_000_000)
+#: As finely as costs are kept.
+SMALLEST_COST = Decimal("0.00001")
 
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){5,}")
@@ -78,11 +84,13 @@ def outcome_of_status(
 def outcome_of_failure(error: Exception) -> Outcome:
     """The meaning of an exception of requests: `transient` if no byte of the request had left, else `unknown`.
 
-    The exception's own text is not kept: it holds addresses with their query.
+    The exception's own text is not kept, for it holds addresses with their query; only PrivateAddress has none.
     """
     response = getattr(error, "response", None)
     if response is not None:
         return outcome_of_status(response.status_code, response.headers, detail=type(error).__name__)
+    if isinstance(error, dialing.PrivateAddress):
+        return Outcome(kind=OutcomeKind.MISCONFIGURED, code="private_address", detail=str(error))
     if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.JSONDecodeError):
         detail = f"The URL or a header cannot be used ({type(error).__name__})."
         return Outcome(kind=OutcomeKind.MISCONFIGURED, code="bad_request", detail=detail)
@@ -126,3 +134,20 @@ def safe_detail(text: object, *, hide: tuple[str, ...] = ()) -> str:
         if any(piece and piece in line for piece in pieces):
             return ""
     return _ADDRESS.sub("…@…", _NUMBER.sub("…", line))[:200]
+
+
+def cost(value: object) -> Decimal | None:
+    """A price or a number of credits as a provider writes it, without its sign; None when it is no number or absurd."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        found = abs(Decimal(str(value)[:40]))
+    except InvalidOperation:
+        return None
+    return found.quantize(SMALLEST_COST) if found.is_finite() and found < ABSURD_COST else None
+
+
+def segments(value: object) -> int | None:
+    """A number of segments as a provider writes it, 1 to 99; None for anything else, such as a 0 that means "later"."""
+    digits = str(value)
+    return int(digits) if re.fullmatch("[1-9][0-9]?", digits, re.ASCII) else None

@@ -89,8 +89,8 @@ def extras(email: OutgoingEmail, provider: str) -> dict[str, Any]:
     """The attributes anymail reads from a message, without those `provider` refuses.
 
     Tracking is switched off in so many words, for anymail's SEND_DEFAULTS may switch it on. `metadata` carries our
-    message id as `retarget_message`. Where no anymail backend is at work (a queueing one may hand over to anymail
-    later) and for providers we do not know, tags and metadata stay within what most accept.
+    message id as `retarget_message`, by which `reports` finds it again. Where no anymail backend is at work (a queueing
+    one may hand over to anymail later) and for providers we do not know, tags and metadata stay within what most accept.
     """
     found: dict[str, Any] = {}
     if email.tags:
@@ -104,7 +104,7 @@ def extras(email: OutgoingEmail, provider: str) -> dict[str, Any]:
 
 
 def watch(backend: object) -> bool:
-    """Let the opened backend's session tell whether a failed request had left, and keep it from following redirects.
+    """Let the opened backend's session tell whether a failed request had left; keep it from redirects and private addresses.
 
     A session the project gave its own adapter keeps it. Returns whether it is watched.
     """

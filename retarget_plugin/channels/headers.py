@@ -15,10 +15,13 @@ LONGEST_VALUE = 200
 #: RFC 5322 section 2.1.1 allows a line 998 octets; the header's name and the angle brackets take their part.
 LONGEST_URL = 900
 
+_NEEDED = ("to", "from_email")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _SINGLE_ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https?://[!#-+\-.-;=?-~]+")
+# Some providers want it as a header of the HTTP request, where a space in front or a letter beyond Latin-1 ends the call.
+_ID = re.compile(r"[!-~]+")
 # Python's modern e-mail policy (Django 6 and later) decodes such a word (RFC 2047) when the header is set; one that
 # holds a line break then breaks the line (CVE-2024-6923). No honest text looks like this.
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
@@ -38,6 +41,7 @@ def _problems(email: OutgoingEmail) -> Iterator[str]:
         "from_name": (email.from_name, LONGEST_NAME),
         "subject": (email.subject, LONGEST_SUBJECT),
         "unsubscribe_url": (email.unsubscribe_url, LONGEST_URL),
+        "unsubscribe_mailbox": (email.unsubscribe_mailbox, LONGEST_ADDRESS),
         "message_id": (email.message_id, LONGEST_VALUE),
         "idempotency_key": (email.idempotency_key, LONGEST_VALUE),
     }
@@ -48,10 +52,13 @@ def _problems(email: OutgoingEmail) -> Iterator[str]:
         fault = _fault(value, longest)
         if fault:
             yield f"{field}: {fault}"
-    for field in ("to", "from_email", "reply_to"):
+    for field in ("to", "from_email", "reply_to", "unsubscribe_mailbox"):
         address = getattr(email, field)
-        if (address or field != "reply_to") and not _is_single_address(address):
+        if (address or field in _NEEDED) and not _is_single_address(address):
             yield f"{field}: not exactly one plain address"
+    for field in ("message_id", "idempotency_key"):
+        if not _ID.fullmatch(getattr(email, field)):
+            yield f"{field}: not an id of plain characters"
     if email.unsubscribe_url and not _URL.fullmatch(email.unsubscribe_url):
         yield "unsubscribe_url: not an http(s) URL fit for a header"
 

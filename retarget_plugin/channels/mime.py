@@ -7,11 +7,14 @@ from email.header import Header
 from email.headerregistry import AddressHeader, HeaderRegistry, UnstructuredHeader
 from email.policy import EmailPolicy
 from typing import Any
+from urllib.parse import quote
 
 from django.core.mail import EmailMultiAlternatives
 
 from retarget_plugin.domain.messages import OutgoingEmail
 
+#: Octets of a line (RFC 5322, section 2.1.1).
+LONGEST_LINE = 998
 _UNSUBSCRIBE = "List-Unsubscribe"
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -108,7 +111,7 @@ def letter(email: OutgoingEmail, *, has_message_id: bool) -> Letter:
     headers = {}
     if email.unsubscribe_url:
         # RFC 8058: the pair makes the mailbox's own unsubscribe button post to us.
-        headers[_UNSUBSCRIBE] = f"<{email.unsubscribe_url}>"
+        headers[_UNSUBSCRIBE] = _ways_out(email)
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     if has_message_id:
         headers["Message-ID"] = message_id(email)
@@ -123,6 +126,15 @@ def letter(email: OutgoingEmail, *, has_message_id: bool) -> Letter:
     if email.html:
         message.attach_alternative(email.html, "text/html")
     return message
+
+
+def _ways_out(email: OutgoingEmail) -> str:
+    """The link, and behind it the address where there is one and both fit into a line (RFC 2369, section 2)."""
+    link = f"<{email.unsubscribe_url}>"
+    if not email.unsubscribe_mailbox:
+        return link
+    both = f"{link}, <mailto:{quote(email.unsubscribe_mailbox, safe='@+')}?subject=unsubscribe>"
+    return both if len(_UNSUBSCRIBE) + 2 + len(both) <= LONGEST_LINE else link
 
 
 def _mailbox(name: str, address: str) -> str:

@@ -7,11 +7,9 @@ import threading
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
-from retarget_plugin import failpoints
+from retarget_plugin import dialing, failpoints
 
 
 class _Progress(threading.local):
@@ -61,11 +59,11 @@ class _Watched:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTP(_Watched, HTTPConnection):
+class _WatchedHTTP(_Watched, dialing.GuardedHTTP):
     pass
 
 
-class _WatchedHTTPS(_Watched, HTTPSConnection):
+class _WatchedHTTPS(_Watched, dialing.GuardedHTTPS):
     pass
 
 
@@ -77,24 +75,13 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedHTTPS
 
 
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-class WatchedAdapter(HTTPAdapter):
+class WatchedAdapter(dialing.GuardedAdapter):
     """Sets `request_has_left` on every exception of requests it raises; see `answers.has_left`.
 
     While it sends, urllib3 logs nothing: its lines hold paths and queries, and those may hold numbers and texts.
     """
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        if isinstance(manager, ProxyManager):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
+    pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         _progress.has_left, _progress.is_sending = False, True

@@ -9,6 +9,9 @@ from enum import Enum
 from .carts import Cart
 from .vocabulary import Stage, Trigger
 
+#: What a cart that is left may pull.
+TRIGGERS = (Trigger.CART_ABANDONED, Trigger.CHECKOUT_ABANDONED)
+
 
 class Finding(Enum):
     """What a cart is once it was read."""

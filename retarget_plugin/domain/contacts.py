@@ -8,6 +8,9 @@ import re
 _LOCAL = re.compile(r"[a-z0-9!#$&'*+/?^_`{|}~-]+(\.[a-z0-9!#$&'*+/?^_`{|}~-]+)*", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
+#: Calling codes of no country: satellites, and numbers that follow their owner around the world.
+NOWHERE = (870, 878, 881, 882, 883)
+
 
 def normalize_email(text: str) -> str:
     """The address in lower case with its domain as A-labels, or "" when nothing may be sent to it.
@@ -65,10 +68,19 @@ def normalize_phone(text: str, country: str) -> str:
         return ""
     kind = phonenumbers.number_type(number)
     mobile = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    if (
-        not phonenumbers.is_valid_number(number)
-        or kind not in mobile
-        or number.country_code in (870, 878, 881, 882, 883)
-    ):
+    if not phonenumbers.is_valid_number(number) or kind not in mobile or number.country_code in NOWHERE:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_costly(number: str) -> bool:
+    """True of an E.164 number that bills whoever texts it, or rings at a satellite. Whether it exists is another question."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return False
+    kinds = phonenumbers.PhoneNumberType
+    costly = (kinds.PREMIUM_RATE, kinds.SHARED_COST, kinds.UAN, kinds.PAGER)
+    return parsed.country_code in NOWHERE or phonenumbers.number_type(parsed) in costly

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 from retarget_plugin.exceptions import TemplateError
 
 from . import templates
-from .vocabulary import Channel
+from .subjects import LISTS
+from .vocabulary import Channel, Trigger
 from .words import words
 
 #: What an author writes in each language; those with * must not be empty.
 EMAIL_PARTS = {"subject": "*", "preheader": "", "heading": "", "body": "*", "button": ""}
 SMS_PARTS = {"text": "*"}
 PARAGRAPH_LIMIT = 50
+DEFAULT_LAYOUT = "cart"
+#: What a layout shows by itself, by its name; of lists, those that are not empty.
+SHOWN = {"cart": {"cart"}, "product": {"product", "recommendations"}, "picks": set(LISTS)}
 #: Characters that an author may write for one message, all its languages together.
 WRITTEN_LIMIT = 50_000
 
@@ -26,6 +30,7 @@ _MJML_TAGS = re.compile(
     "|title|accordion|accordion-element|accordion-title|accordion-text|button|carousel|carousel-image|column|divider"
     "|group|hero|image|navbar|navbar-link|raw|section|social|social-element|spacer|table|text|wrapper)"
 )
+_INCLUDED = re.compile(r'<mj-include path="([a-z_.]+)" />\n?')
 _FORBIDDEN_TAGS = frozenset({"mj-include", "script", "iframe", "object", "embed", "form", "base"})
 _POSITION = re.compile(r"\s*in root template(?: at position (\d+):\d+)?")
 
@@ -55,17 +60,23 @@ class UnknownPart:
     variable: templates.UnknownVariable
 
 
-def compile_messages(messages: Mapping[str, Any], layouts: Mapping[str, str]) -> dict[str, Any]:
+def compile_messages(
+    messages: Mapping[str, Any], layouts: Mapping[str, str], *, trigger: Trigger | None = None
+) -> dict[str, Any]:
     """{message key: compiled message}: JSON for a flow version, read back by `render_email` and `render_sms`.
 
-    A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}}, for e-mail with
-    "layout", "html" and "text" beside them: the frame is the same in every language. `layouts`: file name -> source,
-    in pairs such as cart.mjml (MJML holding Liquid, loops inside mj-raw, mj-table or mj-text) and cart.txt (Liquid).
+    A compiled message is {"channel", "languages": {language: {part: Liquid, "words": {...}}}, "reads", "needs"}, for
+    e-mail with "layout", "html" and "text" beside them: the frame is the same in every language. "reads" are the names
+    its parts take from their context in any language, "needs" those without which a part says nothing. `layouts`: file
+    name -> source, in pairs such as cart.mjml (MJML holding Liquid, loops inside mj-raw, mj-table or mj-text) and
+    cart.txt (Liquid); what they have in common is in parts/, and taken in by <mj-include path="head.mjml" />.
+    `trigger`: of the flow, by which a mail says why it is sent.
     Raises TemplateError whose part names message, language and part ("reminder/fr/subject"), with line and column.
     """
-    names = [name.removesuffix(".mjml") for name in layouts if name.endswith(".mjml")]
-    frames = {name: _compile_layout(name, layouts[f"{name}.mjml"], layouts[f"{name}.txt"]) for name in names}
-    return {key: _compile_message(key, message, frames) for key, message in messages.items()}
+    used = {str(message.get("layout", DEFAULT_LAYOUT)) for message in messages.values() if isinstance(message, Mapping)}
+    names = [name.removesuffix(".mjml") for name in layouts if name.endswith(".mjml") and "/" not in name]
+    frames = {name: _compile_layout(name, layouts) if name in used else None for name in names}
+    return {key: _compile_message(key, message, frames, trigger) for key, message in messages.items()}
 
 
 def render_email(
@@ -83,6 +94,13 @@ def render_email(
     return RenderedEmail(subject=subject, html=html, text=_tidy(text))
 
 
+def render_subject(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> str:
+    """A mail's subject alone. Raises TemplateError."""
+    source = compiled["languages"][language]["subject"]
+    templates.check_context(context)
+    return templates.one_line(templates.render(source, context, part=f"{part}/{language}/subject"))
+
+
 def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[str, Any], part: str = "") -> str:
     """One text on one line, as written; its letters are not replaced. Raises TemplateError."""
     written = compiled["languages"][language]
@@ -94,9 +112,16 @@ def render_sms(compiled: Mapping[str, Any], *, language: str, context: Mapping[s
     return text
 
 
-def mentions(compiled: Mapping[str, Any], name: str, *, language: str) -> bool:
-    """True when the author's own parts in `language` read the variable `name`."""
-    return any(name in templates.roots(source) for _part, source in _sources(compiled["languages"][language]))
+def speaks_of(compiled: Mapping[str, Any], requires: Collection[str] = ()) -> frozenset[str]:
+    """The names that a message takes from its context: what its parts read, what its step `requires`, and its layout's own.
+
+    A layout of several lists shows those that the parts or the step name, or all when they name none.
+    """
+    named = {*compiled["reads"], *requires}
+    shown = SHOWN.get(compiled.get("layout", ""), set())
+    if shown <= set(LISTS) and named & shown:
+        shown = set()
+    return frozenset(named | shown)
 
 
 def unknown_variables(content: Mapping[str, Any], known: Mapping[str, Any]) -> list[UnknownPart]:
@@ -110,7 +135,9 @@ def unknown_variables(content: Mapping[str, Any], known: Mapping[str, Any]) -> l
     return found
 
 
-def _compile_message(key: str, message: Mapping[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]:
+def _compile_message(
+    key: str, message: Mapping[str, Any], frames: Mapping[str, Frame | None], trigger: Trigger | None
+) -> dict[str, Any]:
     if not isinstance(message, Mapping) or message.get("channel") not in list(Channel):
         raise TemplateError(f"channel must be one of {', '.join(Channel)}", part=key)
     is_email = message["channel"] == Channel.EMAIL
@@ -121,19 +148,30 @@ def _compile_message(key: str, message: Mapping[str, Any], frames: Mapping[str, 
         raise TemplateError(f"is longer than {WRITTEN_LIMIT:,} characters, all languages together", part=key)
     known = EMAIL_PARTS if is_email else SMS_PARTS
     languages = {
-        language: _compile_parts(parts, known, language, f"{key}/{language}") for language, parts in written.items()
+        language: _compile_parts(parts, known, words(language, trigger=trigger), f"{key}/{language}")
+        for language, parts in written.items()
     }
-    compiled: dict[str, Any] = {"channel": str(message["channel"]), "languages": languages}
+    sources = [source for written in languages.values() for _part, source in _sources(written)]
+    compiled: dict[str, Any] = {
+        "channel": str(message["channel"]),
+        "languages": languages,
+        "reads": sorted(set().union(*map(templates.roots, sources))),
+        "needs": sorted(set().union(*map(templates.needs, sources))),
+    }
     if is_email:
-        layout = message.get("layout", "cart")
-        if layout not in frames:
+        layout = message.get("layout", DEFAULT_LAYOUT)
+        frame = frames.get(layout) if isinstance(layout, str) else None
+        if frame is None:
             raise TemplateError(f"there is no layout {layout!r}; known are {', '.join(sorted(frames))}", part=key)
-        compiled |= {"layout": layout, "html": frames[layout].html, "text": frames[layout].text}
+        compiled |= {"layout": layout, "html": frame.html, "text": frame.text}
     return compiled
 
 
-def _compile_parts(parts: Any, known: Mapping[str, str], language: str, where: str) -> dict[str, Any]:
-    """`parts` as given, every one of them parsed, and the layout's words. `body` is one paragraph or a list of them."""
+def _compile_parts(parts: Any, known: Mapping[str, str], shipped: Mapping[str, str], where: str) -> dict[str, Any]:
+    """`parts` as given, every one of them parsed, and the layout's words: its own before the `shipped` ones.
+
+    `body` is one paragraph or a list of them.
+    """
     if not isinstance(parts, Mapping):
         raise TemplateError(f"must hold {', '.join(known)}", part=where)
     own_words = parts.get("words", {})
@@ -156,7 +194,7 @@ def _compile_parts(parts: Any, known: Mapping[str, str], language: str, where: s
         checked[name] = [source for source in sources if source.strip()] if name == "body" else value
     for name, source in _sources(checked):
         templates.check(source, part=f"{where}/{name}")
-    return {**checked, "words": words(language) | dict(own_words)}
+    return {**checked, "words": {**shipped, **own_words}}
 
 
 def _length(written: Any) -> int:
@@ -197,12 +235,25 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n"
 
 
-def _compile_layout(name: str, mjml: str, text: str) -> Frame:
+def _compile_layout(name: str, layouts: Mapping[str, str]) -> Frame:
+    mjml, text = (_assembled(f"{name}.{kind}", layouts) for kind in ("mjml", "txt"))
     templates.check(text, part=f"{name}.txt")
     templates.check(mjml, is_html=True, part=f"{name}.mjml")
     html = _compile_mjml(mjml, f"{name}.mjml")
     templates.check(html, is_html=True, part=f"{name}.mjml")
     return Frame(html=html, text=text)
+
+
+def _assembled(name: str, layouts: Mapping[str, str]) -> str:
+    """A layout with its parts in it, where the compiler would look for files."""
+
+    def part(found: re.Match[str]) -> str:
+        path = f"parts/{found.group(1)}"
+        if path not in layouts:
+            raise TemplateError(f"there is no {path}", part=name)
+        return layouts[path]
+
+    return _INCLUDED.sub(part, layouts[name])
 
 
 def _compile_mjml(source: str, part: str) -> str:

@@ -124,16 +124,33 @@ def money(amount: Decimal | None, currency: str, locale: str) -> dict[str, Any] 
     }
 
 
-def coupon_context(code: str, *, percent: Decimal, expires_at: datetime, locale: str) -> dict[str, Any]:
-    """{"code", "text": "5 %", "expires": "12 décembre 2026"}. `percent`: 5 is 5 %; `expires_at` in their zone."""
-    from babel.dates import format_date
+def coupon_context(
+    code: str,
+    *,
+    percent: Decimal | None = None,
+    amount: Decimal | None = None,
+    currency: str = "",
+    expires_at: datetime,
+    is_applied: bool = True,
+    locale: str,
+) -> dict[str, Any]:
+    """{"code", "text": "5 %", "amount": money or None, "expires": "12 décembre 2026", "is_applied"}; "text" is "10,00 €" of
+    an amount.
+
+    `percent`: 5 is 5 %; `expires_at`: an instant of the last day on which it is good, in their zone; `is_applied`: by the
+    button, so that nobody has to enter the code.
+    """
     from babel.numbers import format_percent
 
-    spoken = _known_locale(locale)
+    worth = money(amount, currency, locale)
     return {
         "code": clean_text(code, NAME_LIMIT),
-        "text": format_percent(percent / 100, locale=spoken),
-        "expires": format_date(expires_at.date(), format="long", locale=spoken),
+        "text": worth["text"]
+        if worth
+        else format_percent((percent or Decimal()) / 100, locale=_known_locale(locale), decimal_quantization=False),
+        "amount": worth,
+        "expires": day(expires_at, locale=locale),
+        "is_applied": is_applied,
     }
 
 
@@ -157,10 +174,15 @@ def appointment(at: datetime | None, *, locale: str) -> str | None:
 
 def file_size(size: int, *, locale: str) -> str:
     """ "1.4 MB"; `size` in bytes."""
+    amount, unit = (size / 1_000_000, "MB") if size >= 1_000_000 else (max(size / 1_000, 0.1), "kB")
+    return f"{number(round(amount, 1), locale=locale)}\u00a0{unit}"
+
+
+def number(value: float, *, locale: str) -> str:
+    """ "1,234.5" as `locale` writes it."""
     from babel.numbers import format_decimal
 
-    amount, unit = (size / 1_000_000, "MB") if size >= 1_000_000 else (max(size / 1_000, 0.1), "kB")
-    return f"{format_decimal(round(amount, 1), locale=_known_locale(locale))}\u00a0{unit}"
+    return format_decimal(value, locale=_known_locale(locale))
 
 
 def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[str, Any]:
@@ -184,9 +206,22 @@ def cart_context(cart: Cart, *, url: str, currency: str, locale: str) -> dict[st
         "more": max(len(items) - LINES_SHOWN, 0),
         "others": max(len(items) - 1, 0),
         "title": lines[0]["title"] if lines else None,
-        "short_title": _short_title(items[0].title) if items else None,
+        "short_title": short_title(items[0].title) if items else None,
         "total": money(total, currency, locale),
     }
+
+
+def short_title(title: str) -> str | None:
+    """A title for a text message: no symbol that would double its price, cut between words."""
+    letters = clean_text(title) or ""
+    plain = "".join(char for char in letters if unicodedata.category(char) not in ("So", "Sk", "Cf"))
+    plain = plain.replace("\ufe0f", "")
+    plain = _SPACES.sub(" ", plain).strip()
+    if len(plain) > SHORT_TITLE_LIMIT:
+        cut = plain[: SHORT_TITLE_LIMIT - 2]
+        head = cut.rpartition(" ")[0] if " " in cut[12:] else cut
+        plain = f"{head.rstrip(' ,;:-–—')}..."
+    return plain or clean_text(title, SHORT_TITLE_LIMIT)
 
 
 def _check_amount(amount: Decimal | None) -> None:
@@ -219,19 +254,6 @@ def _line(item: Item, currency: str, locale: str) -> dict[str, Any]:
         "sku": clean_text(item.sku),
         "category": clean_text(item.category),
     }
-
-
-def _short_title(title: str) -> str | None:
-    """A title for a text message: no symbol that would double its price, cut between words."""
-    letters = clean_text(title) or ""
-    plain = "".join(char for char in letters if unicodedata.category(char) not in ("So", "Sk", "Cf"))
-    plain = plain.replace("\ufe0f", "")
-    plain = _SPACES.sub(" ", plain).strip()
-    if len(plain) > SHORT_TITLE_LIMIT:
-        cut = plain[: SHORT_TITLE_LIMIT - 2]
-        head = cut.rpartition(" ")[0] if " " in cut[12:] else cut
-        plain = f"{head.rstrip(' ,;:-–—')}..."
-    return plain or clean_text(title, SHORT_TITLE_LIMIT)
 
 
 def _is_unprintable(char: str) -> bool:

@@ -24,6 +24,7 @@ class Receiver(StrEnum):
     SMS = "SMS gateway"
     PERSON = "the person"
     PROCESSORS = "the processors that must forget it"
+    WEBHOOK = "the systems that flows tell"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ PERIODS: Mapping[str, Period] = {
     "bodies": Period(90, "the message was made"),
     "details": Period(180, "it was written down"),
     "links": Period(180, "the link was made"),
+    "coupons": Period(180, "the coupon has ended"),
     "orders": Period(1095, "the order was placed"),
 }
 #: For what no day ends: until the person is erased, until the owner removes it, as long as it is in use.

@@ -17,7 +17,7 @@ PEOPLE = (
         erased=Fate.EMPTIED,
         receivers=(Receiver.MAIL, Receiver.SMS),
         person="email phone first_name last_name locale time_zone country postcode latitude longitude interests born_on"
-        " preferences topics_off last_order_at",
+        " preferences topics_off tags last_order_at",
         facts="id shop merged_into erased_at created_at",
     ),
     Table(
@@ -155,7 +155,7 @@ SHOPPING = (
         kept="carts",
         receivers=(Receiver.MAIL, Receiver.SMS),
         person="email phone external_id items",
-        facts="id shop reference state stage touched_at created_at contact currency total read_at abandoned_at"
+        facts="id shop reference state stage touched_at created_at contact currency total told_at read_at abandoned_at"
         " ordered_at restored_by",
         ties="contact",
         typed={"email": "email", "phone": "phone", "external_id": "account"},
@@ -167,11 +167,21 @@ SHOPPING = (
         arrived="placed_at",
         erased=Fate.EMPTIED,
         kept="orders",
-        person="number email phone items coupon_codes",
-        facts="id shop reference contact cart currency total is_paid touched_at read_at placed_at cancelled_at"
-        " settled_at credited_message",
+        person="number email phone items coupon_codes discounts told counted",
+        facts="id shop reference contact cart currency total is_paid is_by_staff paid_at fulfilled_at touched_at"
+        " told_at read_at placed_at cancelled_at settled_at credited_message counted_at",
         ties="contact",
         typed={"email": "email", "phone": "phone"},
+    ),
+    Table(
+        model="Customer",
+        why="how often, how lately and for how much somebody buys, to write when it suits them",
+        whose=("contact",),
+        arrived="changed_at",
+        erased=Fate.DELETED,
+        kept="orders",
+        person="orders spent first_order_at last_order_at median_gap_days",
+        facts="id contact shop changed_at",
     ),
 )
 
@@ -181,7 +191,21 @@ MESSAGES = (
         why="where somebody stands in a flow",
         whose=("contact",),
         arrived="entered_at",
-        facts="id shop flow version contact cart subject state reason position anchored_at entered_at due_at ended_at",
+        erased=Fate.EMPTIED,
+        kept="details",
+        person="data happened",
+        facts="id shop flow version contact cart subject state reason position experiment arm anchored_at marked_at reached_at"
+        " entered_at due_at ended_at",
+    ),
+    Table(
+        model="Watch",
+        why="when to look whether somebody should enter a flow",
+        whose=("contact",),
+        arrived="noted_at",
+        erased=Fate.DELETED,
+        kept=USE,
+        person="subject data",
+        facts="id flow contact due_at noted_at",
     ),
     Table(
         model="Message",
@@ -196,6 +220,19 @@ MESSAGES = (
         " delivered_at bounced_at complained_at opened_at clicked_at unsubscribed_at",
     ),
     Table(
+        model="Coupon",
+        why="which code somebody was given, so that each gets one and what it took off is known",
+        whose=("contact",),
+        arrived="created_at",
+        erased=Fate.EMPTIED,
+        kept="coupons",
+        receivers=(Receiver.MAIL, Receiver.SMS),
+        person="code",
+        ties="order",
+        facts="id shop contact message flow pool key kind value currency minimum cost state created_at expires_at"
+        " redeemed_at withdrawn_at order",
+    ),
+    Table(
         model="MessageBody",
         why="what somebody was sent, to answer questions about it",
         whose=("message__contact",),
@@ -205,6 +242,17 @@ MESSAGES = (
         receivers=(Receiver.MAIL, Receiver.SMS),
         person="subject html text language",
         facts="id message",
+    ),
+    Table(
+        model="WebhookCall",
+        why="which other system was told that somebody came to a step of a flow",
+        whose=("contact",),
+        arrived="created_at",
+        erased=Fate.DELETED,
+        kept="details",
+        receivers=(Receiver.WEBHOOK,),
+        person="url detail",
+        facts="id shop contact run step key attempts_made created_at due_at answered_at given_up_at",
     ),
     Table(
         model="Attempt",
@@ -234,7 +282,7 @@ MESSAGES = (
         erased=Fate.DELETED,
         kept="links",
         receivers=(Receiver.PERSON,),
-        person="destination",
+        person="destination topic",
         facts="id shop code message purpose is_measured created_at expires_at",
     ),
     Table(
@@ -260,11 +308,17 @@ OWNERS = (
         "id name host scope base_url currency locale time_zone country sender_name sender_email reply_to sms_gateway"
         " sms_sender postal_address support_email support_phone logo_url free_shipping_from delivery_days"
         " abandoned_after_minutes email_gap_hours email_per_week sms_gap_hours sms_per_week gap_minutes"
-        " catch_up_per_minute sms_segments_per_month email_from email_until sms_from sms_until sms_on_sundays"
-        " sms_on_holidays blocked_countries minimum_age customers_told_since"
-        " attribution_days is_paused email_is_paused sms_is_paused created_at",
+        " catch_up_per_minute sms_segments_per_month coupons_per_contact discount_per_contact"
+        " email_from email_until sms_from sms_until sms_on_sundays"
+        " sms_on_holidays blocked_countries minimum_age customers_told_since products_read_until"
+        " attribution_days margin_percent is_paused email_is_paused sms_is_paused created_at",
     ),
     _settings("Flow", "what is sent when", "id shop slug name trigger topic stage state version"),
+    _settings(
+        "Experiment",
+        "what share of a flow's people is held out, to see what happens without it",
+        "id flow number key weights began_at read_at known_at",
+    ),
     _settings(
         "FlowVersion", "what a flow says", "id flow number definition content published_at", person="published_by"
     ),
@@ -281,6 +335,8 @@ OWNERS = (
         "where the shop's own stores are",
         "id shop slug name street postcode city country latitude longitude phone hours note is_open_to_public",
     ),
+    _settings("CouponPool", "codes that the owner made", "id shop name kind value minimum expires_at created_at"),
+    _settings("CouponCode", "which of them are taken", "id shop pool code given_at"),
     _settings("Magnet", "what is given for an address", "id shop slug name kind topic texts options created_at"),
     _settings("MagnetFile", "the files of it", "id magnet file name size position"),
     _settings(
@@ -292,7 +348,14 @@ OWNERS = (
     _settings(
         "Product",
         "what the shop sells, as far as messages need it",
-        "id shop reference title url image_url category price currency is_available updated_at",
+        "id shop reference title url image_url category topic price currency is_available bought first_seen_at updated_at",
+    ),
+    _settings("ProductPair", "what is bought together, of nobody", "id shop product other weight"),
+    _settings(
+        "Quintiles",
+        "where the shop's customers divide into fifths",
+        "id shop customers recency frequency monetary is_stale made_at",
+        kept=USE,
     ),
     _settings("DailyCount", "how much happened on a day, of nobody", "id shop day name people machines last_at"),
     _settings("Budget", "what a month of texts has cost", "id shop month segments"),
@@ -307,4 +370,15 @@ OWNERS = (
     ),
 )
 
-TABLES: tuple[Table, ...] = (*PEOPLE, *CONSENT, *SHOPPING, *MESSAGES, *OWNERS)
+SALEOR = (
+    _settings(
+        "SaleorApp",
+        "where the app is installed, and the key to it",
+        "id host api_url app_id token jwks keys_asked_at is_active changed_at paused caught_up_at",
+    ),
+    _settings(
+        "SaleorEvent", "which events were taken in, so that each counts once", "id app digest issued_at", kept=USE
+    ),
+)
+
+TABLES: tuple[Table, ...] = (*PEOPLE, *CONSENT, *SHOPPING, *MESSAGES, *OWNERS, *SALEOR)

@@ -15,7 +15,9 @@ _AGENTS = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|preview|scan|curl|wget|python|java/|okhttp|go-http|headless|libwww|axios|node-fetch|"
     r"proofpoint|barracuda|mimecast|symantec|messagelabs|cisco|trendmicro|sophos|forcepoint|fireeye|zscaler|kaspersky|"
     r"safelinks|googleimageproxy|yahoomailproxy|facebookexternalhit|whatsapp|telegram|skypeuri|slack|discord|bitlybot|"
-    r"microsoft office|outlook-|ms-office|monitor|uptime|lighthouse|pingdom",
+    r"microsoft office|outlook-|ms-office|monitor|uptime|lighthouse|pingdom|"
+    # All that Apple's mail privacy protection says of itself.
+    r"^mozilla/5\.0$",
     re.IGNORECASE,
 )
 TOO_SOON = timedelta(seconds=3)

@@ -25,6 +25,7 @@ class OutgoingEmail:
     from_name: str = ""
     reply_to: str = ""
     unsubscribe_url: str = ""
+    unsubscribe_mailbox: str = ""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     track_opens: bool = False
@@ -33,7 +34,10 @@ class OutgoingEmail:
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingSms:
-    """One text to one E.164 number. `receipt_url` is where the provider may report delivery, or empty."""
+    """One text to one E.164 number. `receipt_url` is where the provider may report delivery, or empty.
+
+    `is_marketing`: people can say no to it, which some providers have to be told.
+    """
 
     message_id: str
     idempotency_key: str
@@ -41,11 +45,13 @@ class OutgoingSms:
     text: str
     sender: str = ""
     receipt_url: str = ""
+    is_marketing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one attempt ended. `retry_after` in seconds; `cost` in `cost_currency` major units; `code` is the provider's own.
+    """How one attempt ended. `retry_after` in seconds; `cost` in `cost_currency` major units, or in the
+    provider's own credits where that is empty; `code` is the provider's own.
 
     `unknown` means the request may have been acted upon: nothing may be sent again on the strength of it. `knows_key`: the
     provider has seen this key and does not say what became of it, so that asking once more under it brings nothing.
@@ -92,11 +98,15 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryEvent:
-    """What a provider reported about a message it took. Matched by `message_id` (ours) first, `gateway_id` second."""
+    """What a provider reported about a message it took. Matched by `message_id` (ours) first, `gateway_id` second.
+
+    `seal` came with `message_id` and shows that it is ours, where the provider's call alone does not.
+    """
 
     kind: DeliveryKind
     at: datetime | None = None
     message_id: str = ""
+    seal: str = ""
     gateway_id: str = ""
     recipient: str = ""
     is_permanent: bool = False
@@ -114,3 +124,13 @@ class InboundSms:
     text: str
     to: str = ""
     gateway_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboundEmail:
+    """A mail somebody sent to the shop, without its text. `sender` is "" unless it names exactly one."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str = ""
+    is_automatic: bool = False

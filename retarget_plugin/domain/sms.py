@@ -16,6 +16,8 @@ ALPHABET = (
 )
 #: Reached through an escape: two septets each.
 EXTENSION = "\f^{}\\[~]|€"
+#: No text is sent that is paid for as more messages.
+MAX_SEGMENTS = 10
 
 _ESCAPE = "\x1b"
 _SEPTETS = {character: 1 for character in ALPHABET if character != _ESCAPE} | dict.fromkeys(EXTENSION, 2)

@@ -1,13 +1,38 @@
-"""When a store is open, as its owner writes it."""
+"""When a store is open, as its owner writes it; and which one is nearest."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import time
+from math import asin, cos, radians, sin, sqrt
+from typing import TypeVar
 
 _SPAN = re.compile(r"(\d{1,2})[:.h](\d{2})\s*[-–]\s*(\d{1,2})[:.h](\d{2})", re.ASCII)
 
+_EARTH = 6371.0
+
 Span = tuple[time, time]
+#: Degrees (latitude, longitude), each None where it is not known.
+Place = tuple[float | None, float | None]
+Key = TypeVar("Key")
+
+
+def nearest(here: Place, places: Mapping[Key, Place], *, within: float) -> tuple[Key, float] | None:
+    """The key of the place nearest to `here` and its distance, both in kilometers; None when none is `within`."""
+    distances = [(key, found) for key, place in places.items() if (found := distance(here, place)) is not None]
+    near = min(distances, key=lambda one: one[1], default=None)
+    return near if near and near[1] <= within else None
+
+
+def distance(one: Place, other: Place) -> float | None:
+    """Kilometers between two places along a great circle (haversine); None where one of them is not known."""
+    if None in (*one, *other):
+        return None
+    latitude, longitude, other_latitude, other_longitude = (radians(degrees or 0.0) for degrees in (*one, *other))
+    across = sin((other_latitude - latitude) / 2) ** 2
+    along = cos(latitude) * cos(other_latitude) * sin((other_longitude - longitude) / 2) ** 2
+    return 2 * _EARTH * asin(sqrt(min(across + along, 1.0)))
 
 
 def parse_hours(text: str) -> list[Span]:

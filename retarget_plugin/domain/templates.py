@@ -58,6 +58,7 @@ _OPENING = re.compile(r"\{\{|\{%")
 _MARK = re.compile(r"\{\{|\{%|\}\}|%\}")
 _LONG_GAP = re.compile(r"\s{50}")
 _CLOSING = {"{{": "}}", "{%": "%}"}
+_CAUTIOUS = re.compile(r"\{%-?\s*(if|unless|elsif|case|when)\b|\{\{.*\|\s*default\b", re.DOTALL)
 _LONG_WIDTH = re.compile(r"%[^%a-zA-Z]*\d{2}")
 
 _TAKES_GROUPS = frozenset({"concat", "default"})
@@ -122,6 +123,18 @@ def render(source: str, context: Mapping[str, Any], *, is_html: bool = False, pa
 def roots(source: str) -> set[str]:
     """The names that `source` reads from its context, such as cart and shop."""
     return set(_parse(source, False, "").analyze(include_partials=False).globals)
+
+
+def needs(source: str) -> set[str]:
+    """Those of `roots` without which `source` says nothing: it neither asks first whether they are there, nor gives a
+    default.
+    """
+    found = set()
+    for name, variables in _parse(source, False, "").analyze(include_partials=False).globals.items():
+        tags = [_tag_around(source, variable.span.index) for variable in variables]
+        if not any(_CAUTIOUS.match(tag) for tag in tags):
+            found.add(name)
+    return found
 
 
 def unknown_variables(source: str, known: Mapping[str, Any]) -> list[UnknownVariable]:
@@ -332,6 +345,13 @@ def _is_known(segments: list[Any], known: Any) -> bool:
             # What stands below an empty value of the sample, or behind a computed name (a[b]), cannot be told.
             return known is None or isinstance(segment, list)
     return True
+
+
+def _tag_around(source: str, index: int) -> str:
+    """The tag in which the character at `index` stands, with its marks."""
+    start = max(source.rfind("{{", 0, index), source.rfind("{%", 0, index))
+    end = source.find(_CLOSING[source[start : start + 2]], index)
+    return source[start:end]
 
 
 def _unknown(variable: Any, source: str) -> UnknownVariable:

@@ -48,6 +48,7 @@ class Waiver(StrEnum):
 
 
 class SuppressionReason(StrEnum):
+    UNENGAGED = "unengaged"
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
@@ -65,6 +66,7 @@ class ProductNews(StrEnum):
 class Stage(StrEnum):
     """The intent ladder, lowest first. A higher stage pauses the flows of a lower one."""
 
+    WINBACK = "winback"
     SITE = "site"
     PRODUCT = "product"
     CART = "cart"
@@ -80,8 +82,39 @@ class CartState(StrEnum):
 
 
 class Trigger(StrEnum):
+    """What lets somebody into a flow."""
+
     CART_ABANDONED = "cart_abandoned"
     CHECKOUT_ABANDONED = "checkout_abandoned"
+    PRODUCT_VIEWED = "product_viewed"
+    SITE_LEFT = "site_left"
+    FORM_CONFIRMED = "form_confirmed"
+    MAGNET_DOWNLOADED = "magnet_downloaded"
+    ORDER_PLACED = "order_placed"
+    ORDER_PAID = "order_paid"
+    ORDER_FULFILLED = "order_fulfilled"
+    ORDER_UNPAID = "order_unpaid"
+    NO_ORDER = "no_order"
+    NO_VISIT = "no_visit"
+    UNENGAGED = "unengaged"
+    BACK_IN_STOCK = "back_in_stock"
+    PRICE_DROP = "price_drop"
+    SEGMENT_ENTERED = "segment_entered"
+    INTEREST_SHOWN = "interest_shown"
+    CUSTOM_EVENT = "custom_event"
+
+
+class Exit(StrEnum):
+    """What ends a run early, besides withdrawal, bounce, complaint, erasure, and its subject being gone."""
+
+    ORDER = "order"
+    ORDER_IN_TOPIC = "order_in_topic"
+    ADD_TO_CART = "add_to_cart"
+    VISIT = "visit"
+    CLICK = "click"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    KEEP = "keep"
 
 
 class FlowState(StrEnum):
@@ -160,6 +193,14 @@ class Reason(StrEnum):
     SENT = "sent"
     RETRYING = "retrying"
     STEP_SKIPPED = "step_skipped"
+    BRANCHED = "branched"
+    SPLIT = "split"
+    WAITED = "waited"
+    TAGGED = "tagged"
+    CALLED_OUT = "called_out"
+    SHOP_NOTIFIED = "shop_notified"
+    CHANNEL_ENDED = "channel_ended"
+    MOVED = "moved"
     FINISHED = "finished"
 
     NO_IDENTITY = "no_identity"
@@ -181,6 +222,13 @@ class Reason(StrEnum):
     ACTIVE_AGAIN = "active_again"
     HIGHER_INTENT = "higher_intent"
     RECENTLY_ENTERED = "recently_entered"
+    COOLDOWN = "cooldown"
+    EXCLUSIVE = "exclusive"
+    EXITED_ON = "exited_on"
+    REPUBLISHED = "republished"
+    NO_COUPON = "no_coupon"
+    NOT_RECOMMENDED = "not_recommended"
+    HOLDOUT = "holdout"
     FREQUENCY_CAP = "frequency_cap"
     QUIET_HOURS = "quiet_hours"
     DEADLINE_PASSED = "deadline_passed"

@@ -16,7 +16,7 @@ from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.vocabulary import CartState, Reason, RunState, Stage
 from retarget_plugin.models import Cart, Contact, FlowRun, Shop
 
-from . import contacts, decisions, flows, products
+from . import contacts, decisions, products, runs
 
 logger = logging.getLogger("retarget_plugin.abandonment")
 
@@ -74,13 +74,21 @@ def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now
     if contact is not None:
         # Somebody else gave an address in it since: it is not the first one's to be reminded of any more.
         others = FlowRun.objects.filter(cart=cart, state=RunState.ACTIVE).exclude(contact=contact)
-        flows.leave_all(others.select_related("flow"), Reason.SUBJECT_REASSIGNED, now=now)
+        runs.leave_all(others.select_related("flow"), Reason.SUBJECT_REASSIGNED, now=now)
     products.remember(cart.shop, snapshot.items, currency=snapshot.currency, now=now)
     if contact is None:
         decisions.about_cart(cart, Reason.NO_IDENTITY, now=now)
         return
     signals.emit(signals.cart_abandoned, sender=Cart, cart=cart.pk, contact=contact.pk)
-    flows.enroll(cart, contact, trigger=rules.trigger_for(cart.stage), anchored_at=last_activity, now=now)
+    contact.shop = cart.shop
+    runs.enroll(
+        contact,
+        trigger=rules.trigger_for(cart.stage),
+        subject=cart.subject,
+        cart=cart,
+        anchored_at=last_activity,
+        now=now,
+    )
 
 
 def _owner(cart: Cart, snapshot: CartSnapshot, *, now: datetime) -> Contact | None:
@@ -94,6 +102,7 @@ def _owner(cart: Cart, snapshot: CartSnapshot, *, now: datetime) -> Contact | No
         last_name=said.last_name,
         locale=said.locale,
         country=said.country,
+        born_on=said.born_on,
     )
     found = contacts.resolve(cart.shop, identity, now=now) if identity.is_reachable else None
     return found or cart.contact

@@ -9,10 +9,11 @@ from django.db.models import Q
 
 from retarget_plugin import signals
 from retarget_plugin.domain import attribution as rules
-from retarget_plugin.domain.vocabulary import Reason, RunState
+from retarget_plugin.domain.facts import Happening
+from retarget_plugin.domain.vocabulary import Exit, Reason, RunState
 from retarget_plugin.models import Cart, Click, FlowRun, Order
 
-from . import flows
+from . import coupons, exits, purchases, runs
 
 
 def settle_new(*, now: datetime, limit: int = 200) -> int:
@@ -31,14 +32,45 @@ def settle_new(*, now: datetime, limit: int = 200) -> int:
 def _settle(order: Order, *, now: datetime) -> None:
     credited = None if order.cancelled_at else _credited_message(order)
     unsettled = Order.objects.filter(pk=order.pk, settled_at=None, read_at=order.read_at)
-    if not unsettled.update(credited_message=credited, settled_at=now) or order.cancelled_at:
-        # Another worker was faster, or there is nothing to credit.
+    if not unsettled.update(credited_message=credited, settled_at=now):
+        # Another worker was faster.
         return
-    runs = FlowRun.objects.filter(_same_person_or_cart(order), shop_id=order.shop_id, state=RunState.ACTIVE)
-    before = runs.filter(anchored_at__lte=order.placed_at).select_related("flow")
-    flows.leave_all(before, Reason.ORDERED, now=now, facts={"order": order.number or order.reference})
+    purchases.settle(order, now=now)
+    coupons.redeem(order)
+    _leave_about(order, now=now)
+    if order.cancelled_at:
+        return
+    _leave_after(order, now=now)
     if credited and order.credited_message_id is None:
         signals.emit(signals.cart_recovered, sender=Cart, cart=order.cart_id, order=order.pk, message=credited)
+
+
+def _leave_about(order: Order, *, now: datetime) -> None:
+    """Runs about this very order: it was paid, or is none any more."""
+    if order.contact_id is None:
+        return
+    about = FlowRun.objects.filter(contact=order.contact_id, subject=exits.subject_of(order), state=RunState.ACTIVE)
+    for run in about.select_related("flow", "version").defer("version__content"):
+        if out := exits.of_order(order, run.version.parsed.exits):
+            runs.leave(run, out.reason, now=now, facts=out.facts)
+
+
+def _leave_after(order: Order, *, now: datetime) -> None:
+    """Runs that end because somebody has bought, or has bought what they are about."""
+    concerned = FlowRun.objects.filter(_same_person_or_cart(order), shop_id=order.shop_id, state=RunState.ACTIVE)
+    before = concerned.filter(anchored_at__lte=order.placed_at).select_related("flow", "version")
+    ending = [run for run in before.defer("version__content") if exits.ends(run, order)]
+    runs.leave_all(ending, Reason.ORDERED, now=now, facts={"order": order.number or order.reference})
+    if order.contact_id:
+        runs.note_all(order.contact_id, _happenings(order), now=now)
+
+
+def _happenings(order: Order) -> list[Happening]:
+    """What an order is to runs that wait for one."""
+    paid = [Happening(Exit.PAID, order.paid_at)] if order.paid_at else []
+    topics = sorted(exits.topics_of(order))
+    bought = [Happening(Exit.ORDER_IN_TOPIC, order.placed_at, topic) for topic in topics]
+    return [*paid, Happening(Exit.ORDER, order.placed_at), *bought]
 
 
 def _same_person_or_cart(order: Order) -> Q:

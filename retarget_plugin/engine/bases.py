@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet
 
 from retarget_plugin.domain.consent import NO_GROUND, Basis, Evidence, Ground, Purchase, Terms, basis_for, kinds_of
 from retarget_plugin.domain.vocabulary import Channel, ConsentState, LegalBasis, Purpose, Reason, Waiver
-from retarget_plugin.models import Cart, Consent, Contact, Order, Override, Shop
+from retarget_plugin.models import Cart, Consent, Contact, Order, Override, ProductSubscription, Shop
 
 from . import countries
 
@@ -29,32 +29,35 @@ _OWED_TO = {
 
 @dataclass(frozen=True)
 class Case:
-    """May `shop` market to `contact` on `channel`, about `cart`?"""
+    """May `shop` market to `contact` on `channel`, about `cart`? `news`: (product, kind) where it only tells of that."""
 
     contact: Contact
     shop: Shop
     channel: str
     cart: Cart | None = None
+    news: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Standing:
     """The answer: the `ground` when it may, else the `reason`. `is_measured`: whether the person allowed that their own opens
-    and clicks are told apart from everybody's.
+    and clicks are told apart from everybody's. `is_asked_for`: they wait for this very news, and have said no to nothing since.
 
-    `facts`, JSON-safe: today's `state`, the `country` that decides, and where one of its rules stands in the way that `rule`
-    (consent, double_opt_in, customer) with its `source`, `status` and `read_on`.
+    `facts`, JSON-safe: today's `consent`, the `country` that decides, and where one of its rules stands in the way that
+    `rule` (consent, double_opt_in, customer) with its `source`, `status` (official, secondary, unverified) and `read_on`.
     """
 
     ground: Ground
     reason: Reason | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     is_measured: bool = False
+    is_asked_for: bool = False
 
 
 def standings(cases: Sequence[Case], *, now: datetime) -> list[Standing]:
-    """An answer for each of `cases`: one query; two more where somebody's consent alone does not do."""
-    consents, measured = _consents(cases)
+    """An answer for each of `cases`: one query; one more where there is news; two more where somebody's consent alone does
+    not do."""
+    consents, measured, alerts = _consents(cases)
     said = [_said(consents.get((case.contact.pk, case.channel))) for case in cases]
     records = [row.record_id if (row := consents.get((case.contact.pk, case.channel))) else None for case in cases]
     answers = [
@@ -64,6 +67,10 @@ def standings(cases: Sequence[Case], *, now: datetime) -> list[Standing]:
     lacking = [n for n, answer in enumerate(answers) if answer.reason and said[n].state != ConsentState.WITHDRAWN]
     if lacking:
         _reconsider(cases, said, records, answers, lacking, now=now)
+    for n, record in _asked_for(cases, consents, alerts).items():
+        answers[n] = Standing(
+            Ground(basis=LegalBasis.CONSENT, consent_id=record), facts={"basis": "alert"}, is_asked_for=True
+        )
     return [
         replace(answer, is_measured=case.contact.pk in measured) for case, answer in zip(cases, answers, strict=True)
     ]
@@ -80,17 +87,39 @@ def _reconsider(
 ) -> None:
     """Answer the `lacking` ones again, with what they bought and what the owners waived."""
     lacking = list(lacking)
-    overrides = _overrides({cases[n].shop.pk for n in lacking})
+    overrides = overrides_of({cases[n].shop.pk for n in lacking})
     purchases = _purchases([cases[n] for n in lacking])
     for n in lacking:
-        case = cases[n]
-        evidence = replace(
-            said[n],
-            purchases=tuple(purchases.get((case.shop.pk, case.contact.pk), ())),
-            goods=kinds_of(case.cart.items or ()) if case.cart else frozenset(),
-            negotiated=_has_negotiated(case),
-        )
-        answers[n] = _decide(case, evidence, records[n], overrides, now=now)
+        bought = purchases.get((cases[n].shop.pk, cases[n].contact.pk), ())
+        answers[n] = _decide(cases[n], _in_full(cases[n], said[n], bought), records[n], overrides, now=now)
+
+
+def standing(
+    case: Case,
+    said: Evidence,
+    record: int | None,
+    *,
+    purchases: Sequence[Purchase],
+    overrides: Mapping[tuple[int, str, str], Mapping[str, int]],
+    now: datetime,
+) -> Standing:
+    """The answer to one case on evidence that is at hand, such as that of another day. Asks nothing of the database.
+
+    `record`: of the consent in `said`; `purchases`: newest first; `overrides`: (shop, country, channel) -> waiver -> its row.
+    """
+    answer = _decide(case, said, record, {}, now=now)
+    if answer.reason is None or said.state == ConsentState.WITHDRAWN:
+        return answer
+    told = [one for one in purchases if _is_told(one.at, case.shop.customers_told_since)]
+    if not (told or overrides or _has_negotiated(case)):
+        return answer
+    return _decide(case, _in_full(case, said, told), record, overrides, now=now)
+
+
+def _in_full(case: Case, said: Evidence, purchases: Iterable[Purchase]) -> Evidence:
+    """With what was bought, and what the message is about."""
+    goods = kinds_of(case.cart.items or ()) if case.cart else frozenset()
+    return replace(said, purchases=tuple(purchases), goods=goods, negotiated=_has_negotiated(case))
 
 
 def _decide(
@@ -124,7 +153,7 @@ def _owed(basis: Basis, evidence: Evidence, terms: Terms, waivers: Mapping[str, 
 
 
 def _facts(case: Case, country: str, terms: Terms, basis: Basis, evidence: Evidence) -> dict[str, Any]:
-    facts = {"channel": case.channel, "state": evidence.state or "", "country": country}
+    facts = {"channel": case.channel, "consent": evidence.state or "", "country": country}
     if not basis.rule:
         return facts
     rule = getattr(terms, basis.rule)
@@ -132,7 +161,7 @@ def _facts(case: Case, country: str, terms: Terms, basis: Basis, evidence: Evide
         **facts,
         "rule": basis.rule,
         "source": rule.source,
-        "status": rule.status.value,
+        "status": rule.status.name.lower(),
         "read_on": rule.read_on.isoformat(),
     }
 
@@ -140,21 +169,50 @@ def _facts(case: Case, country: str, terms: Terms, basis: Basis, evidence: Evide
 # -- evidence ---------------------------------------------------------------------------------------------------------
 
 
-def _consents(cases: Iterable[Case]) -> tuple[dict[tuple[int, str], Any], set[int]]:
-    """(contact, channel) -> what was said to marketing; and the contacts that agreed to be measured."""
+def _consents(cases: Iterable[Case]) -> tuple[dict[tuple[int, str], Any], set[int], dict[int, int]]:
+    """(contact, channel) -> what was said to marketing; the contacts that agreed to be measured; and contact -> the record
+    of their yes to news of products."""
     rows: QuerySet[Consent, Any] = Consent.objects.filter(
-        contact__in={case.contact.pk for case in cases}, purpose__in=(Purpose.MARKETING, Purpose.MEASUREMENT)
+        contact__in={case.contact.pk for case in cases},
+        purpose__in=(Purpose.MARKETING, Purpose.MEASUREMENT, Purpose.ALERTS),
     )
     told = rows.annotate(
         is_confirmed=F("record__is_confirmed"), wording=F("record__wording"), version=F("record__wording_version")
     )
-    marketing, measured = {}, set()
+    marketing, measured, alerts = {}, set(), {}
     for row in told:
         if row.purpose == Purpose.MARKETING:
             marketing[row.contact_id or 0, row.channel] = row
-        elif row.state == ConsentState.GRANTED:
+        elif row.state == ConsentState.GRANTED and row.purpose == Purpose.MEASUREMENT:
             measured.add(row.contact_id or 0)
-    return marketing, measured
+        elif row.state == ConsentState.GRANTED:
+            alerts[row.contact_id or 0] = row.record_id
+    return marketing, measured, alerts
+
+
+def _asked_for(
+    cases: Sequence[Case], consents: Mapping[tuple[int, str], Any], alerts: Mapping[int, int]
+) -> dict[int, int]:
+    """Number of a case -> the record of the yes by which its news was asked for. The last word counts: whoever said no to
+    all e-mail after asking hears nothing."""
+    telling = {n: case for n, case in enumerate(cases) if case.news and case.channel == Channel.EMAIL}
+    people = {case.contact.pk for case in telling.values()} & alerts.keys()
+    if not people:
+        return {}
+    products = {case.news[0] for case in telling.values() if case.news}
+    wishes = ProductSubscription.objects.filter(contact__in=people, product__in=products, notified_at=None)
+    asked_at = {
+        (contact, product, kind): at
+        for contact, product, kind, at in wishes.values_list("contact_id", "product", "kind", "at")
+    }
+    found = {}
+    for n, case in telling.items():
+        at = asked_at.get((case.contact.pk, *(case.news or ("", ""))))
+        said = consents.get((case.contact.pk, case.channel))
+        has_refused = at and said and said.state == ConsentState.WITHDRAWN and said.changed_at > at
+        if at and not has_refused:
+            found[n] = alerts[case.contact.pk]
+    return found
 
 
 def _said(row: Any) -> Evidence:
@@ -163,7 +221,7 @@ def _said(row: Any) -> Evidence:
     return Evidence(state=row.state, is_confirmed=row.is_confirmed, is_written=bool(row.wording or row.version))
 
 
-def _overrides(shops: Collection[int]) -> dict[tuple[int, str, str], dict[str, int]]:
+def overrides_of(shops: Collection[int]) -> dict[tuple[int, str, str], dict[str, int]]:
     """(shop, country, channel) -> waiver -> the override in force."""
     found: dict[tuple[int, str, str], dict[str, int]] = defaultdict(dict)
     rows = Override.objects.filter(shop__in=shops, ended_at=None)

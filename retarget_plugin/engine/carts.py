@@ -14,12 +14,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from retarget_plugin import conf, hosts
+from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.carts import Identity, Item
 from retarget_plugin.domain.vocabulary import CartState
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Cart, Message, Order, Shop
 
-from . import orders, tokens
+from . import coupons, orders, products, tokens, visitors
 
 logger = logging.getLogger("retarget_plugin.carts")
 
@@ -34,9 +35,22 @@ class Recovery:
 
 
 def touch(
-    *, host: str, reference: str, scope: str = "", stage: str = "", identity: Identity | None = None, now: datetime
+    *,
+    host: str,
+    reference: str,
+    scope: str = "",
+    stage: str = "",
+    identity: Identity | None = None,
+    snapshot: CartSnapshot | None = None,
+    told_at: datetime | None = None,
+    now: datetime,
 ) -> int:
-    """Note that a cart moved: one statement, for the shop's own request. Answers 0 when no shop has this host and scope."""
+    """Note that a cart moved: one statement, for the shop's own request. Answers 0 when no shop has this host and scope.
+
+    A host whose carts vanish hands over the cart with the event: `snapshot`, as it was at `told_at` by the host's own
+    clock (without one: now). Then 0 also means that something later is known.
+    """
+    identity = identity or (snapshot.identity if snapshot else None)
     who = identity or Identity()
     return Cart.objects.touch(
         host=host,
@@ -47,6 +61,8 @@ def touch(
         email=who.email.strip()[:254],
         phone=who.phone.strip()[:32],
         external_id=who.external_id[:120],
+        snapshot=snapshot,
+        told_at=told_at or (now if snapshot else None),
     )
 
 
@@ -73,7 +89,14 @@ def restore(request: HttpRequest, token: str, *, now: datetime) -> str:
     cart = recovery.cart
     host = hosts.get_host(cart.shop.host)
     try:
-        url = host.restore_cart(request, list(recovery.items), "")
+        url = host.recover_cart(
+            request,
+            list(recovery.items),
+            reference=cart.reference,
+            scope=cart.shop.scope,
+            is_own=_is_own(request, cart),
+            coupon=coupons.code_for(recovery.message, now=now),
+        )
         rebuilt = host.current_cart(request)
     except Exception as error:
         logger.exception("host %s could not rebuild a cart", cart.shop.host)
@@ -90,7 +113,7 @@ def reconcile(*, now: datetime) -> Counter[str]:
     A net that tears is counted under "failed" and holds up no other.
     """
     tally: Counter[str] = Counter()
-    nets = {"orders": _lost_orders, "carts": _lost_carts}
+    nets = {"orders": _lost_orders, "carts": _lost_carts, "products": products.catch_up}
     for shop in Shop.objects.all():
         for name, net in nets.items():
             try:
@@ -154,6 +177,12 @@ def _tell(references: Iterable[str], touch_one: Callable[[str], int]) -> int:
         except (DataError, ValueError):
             logger.exception("a host told of %r, which cannot be noted", reference)
     return count
+
+
+def _is_own(request: HttpRequest, cart: Cart) -> bool:
+    """Whether this browser has been proven to be that of the cart's owner. Holding the link proves nothing."""
+    visitor = visitors.find(request.COOKIES.get(conf.settings.VISITOR_COOKIE, ""))
+    return visitor is not None and visitor.contact_id is not None and visitor.contact_id == cart.contact_id
 
 
 def _items(cart: Cart) -> list[Item]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from retarget_plugin import signals
 from retarget_plugin.domain.vocabulary import Channel, ConsentState, Purpose, SuppressionReason, Waiver
@@ -15,14 +15,17 @@ from retarget_plugin.models import Consent, ConsentRecord, Contact, Message, Ove
 
 from . import countries, suppressions
 
-#: Weakest first: a person's own new yes lifts only the weakest.
+#: Weakest first.
 _STRENGTH = [
+    SuppressionReason.UNENGAGED,
     SuppressionReason.UNSUBSCRIBED,
     SuppressionReason.BOUNCED,
     SuppressionReason.STOPPED,
     SuppressionReason.COMPLAINED,
     SuppressionReason.ERASED,
 ]
+#: What a person's own new yes lifts.
+LIFTED_BY_YES = (SuppressionReason.UNENGAGED, SuppressionReason.UNSUBSCRIBED)
 
 
 def grant(
@@ -58,7 +61,7 @@ def grant(
             shop_id=contact.shop_id,
             channel=channel,
             key__in=suppression_keys(address),
-            reason=SuppressionReason.UNSUBSCRIBED,
+            reason__in=LIFTED_BY_YES,
         ).delete()
     return _state_of(record)
 
@@ -214,8 +217,10 @@ def profiled(contacts: QuerySet[Contact]) -> QuerySet[Contact]:
 
     Whoever objected (a withdrawal of PROFILING, on no channel) is left out; nobody need be asked first.
     """
-    objected = Consent.objects.filter(purpose=Purpose.PROFILING, state=ConsentState.WITHDRAWN, contact__isnull=False)
-    return contacts.exclude(pk__in=objected.values("contact"))
+    objections = Consent.objects.filter(
+        contact=OuterRef("pk"), channel="", purpose=Purpose.PROFILING, state=ConsentState.WITHDRAWN
+    )
+    return contacts.filter(~Exists(objections))
 
 
 def needs_double_opt_in(whose: Contact | str, channel: str, shop: Shop) -> bool:
@@ -313,7 +318,7 @@ def _record(
 ) -> ConsentRecord:
     """Write down what was said; unless it `decides` nothing, it is today's state as well."""
     owner: dict[str, Any] = {"contact": whose} if isinstance(whose, Contact) else {"visitor": whose}
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         record = ConsentRecord.objects.create(
             shop_id=whose.shop_id,
             **owner,
@@ -328,10 +333,21 @@ def _record(
             at=now,
         )
         if decides:
-            Consent.objects.update_or_create(
-                **owner,
-                channel=channel,
-                purpose=purpose,
-                defaults={"state": state, "record": record, "changed_at": now},
-            )
+            _decide(record)
     return record
+
+
+def _decide(record: ConsentRecord) -> None:
+    """What `record` says is today's state."""
+    said: dict[str, Any] = {"channel": record.channel, "purpose": record.purpose}
+    state: dict[str, Any] = {"state": record.state, "record": record, "changed_at": record.at}
+    if record.visitor_id:
+        # Unique only among visitors' rows, a condition for which ON CONFLICT has no words in Django.
+        Consent.objects.update_or_create(visitor_id=record.visitor_id, **said, defaults=state)
+    else:
+        Consent.objects.bulk_create(
+            [Consent(contact_id=record.contact_id, **said, **state)],
+            update_conflicts=True,
+            unique_fields=["contact", "channel", "purpose"],
+            update_fields=list(state),
+        )

@@ -132,6 +132,7 @@ def _create(shop: Shop, identity: HostIdentity, *, email: str, phone: str, now: 
                 last_name=identity.last_name[:120],
                 locale=identity.locale[:12],
                 country=identity.country[:2].upper(),
+                born_on=identity.born_on,
                 created_at=now,
             )
             return contact, True
@@ -146,8 +147,8 @@ def _create(shop: Shop, identity: HostIdentity, *, email: str, phone: str, now: 
 def _complete(contact: Contact, identity: HostIdentity, *, email: str, phone: str, is_own: bool) -> None:
     """Fill in what was empty; never overwrite, never take what is another contact's.
 
-    A further address or number is taken on the word of the contact's own account only: what a stranger types beside a
-    known address stays a claim.
+    A further address or number, and an age, are taken on the word of the contact's own account only: what a stranger types
+    beside a known address stays a claim.
     """
     others = Contact.objects.filter(shop_id=contact.shop_id).exclude(pk=contact.pk)
     offered = {
@@ -157,11 +158,12 @@ def _complete(contact: Contact, identity: HostIdentity, *, email: str, phone: st
         "last_name": identity.last_name[:120],
         "locale": identity.locale[:12],
         "country": identity.country[:2].upper(),
+        "born_on": identity.born_on if is_own else None,
     }
     changed = {name: value for name, value in offered.items() if value and not getattr(contact, name)}
     if not changed or contact.erased_at:
         return
-    addresses = {name: changed[name] for name in ("email", "phone") if name in changed}
+    addresses = {name: str(changed[name]) for name in ("email", "phone") if name in changed}
     if addresses and suppressions.is_erased(contact.shop_id, **addresses):
         changed = {name: value for name, value in changed.items() if name not in addresses}
     for name, value in changed.items():

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from retarget_plugin.domain.vocabulary import Reason
-from retarget_plugin.models import Cart, Decision, FlowRun, Message
+from retarget_plugin.models import Cart, Contact, Decision, FlowRun, Message
 
 
 def about_message(message: Message, code: Reason, *, now: datetime, facts: Mapping[str, Any] | None = None) -> Decision:
@@ -38,11 +38,22 @@ def about_messages(entries: Sequence[tuple[Message, Reason, Mapping[str, Any]]],
     Decision.objects.bulk_create([_of_message(message, code, now=now, facts=facts) for message, code, facts in entries])
 
 
+def about_runs(entries: Sequence[tuple[FlowRun, Reason, Mapping[str, Any]]], *, now: datetime) -> None:
+    """`about_run` for many, in one statement: (run, code, facts) each."""
+    Decision.objects.bulk_create([_of_run(run, code, now=now, facts=facts) for run, code, facts in entries])
+
+
 def about_run(
     run: FlowRun, code: Reason, *, now: datetime, step: str = "", facts: Mapping[str, Any] | None = None
 ) -> Decision:
     """Record `code` for a run, at `step` where it is about one."""
-    return Decision.objects.create(
+    decision = _of_run(run, code, now=now, step=step, facts=facts or {})
+    decision.save(force_insert=True)
+    return decision
+
+
+def _of_run(run: FlowRun, code: Reason, *, now: datetime, step: str = "", facts: Mapping[str, Any]) -> Decision:
+    return Decision(
         shop_id=run.shop_id,
         contact_id=run.contact_id,
         cart_id=run.cart_id,
@@ -50,7 +61,7 @@ def about_run(
         flow_slug=run.flow.slug,
         step=step,
         code=code,
-        facts=dict(facts or {}),
+        facts=dict(facts),
         at=now,
     )
 
@@ -68,3 +79,17 @@ def about_cart(
         facts=dict(facts or {}),
         at=now,
     )
+
+
+def about_contact(
+    contact: Contact, code: Reason, *, now: datetime, flow_slug: str = "", facts: Mapping[str, Any] | None = None
+) -> Decision:
+    """Record why somebody did not enter a flow that is about no cart."""
+    return Decision.objects.create(
+        shop_id=contact.shop_id, contact=contact, flow_slug=flow_slug, code=code, facts=dict(facts or {}), at=now
+    )
+
+
+def was_told(contact: Contact, code: Reason, *, flow_slug: str, since: datetime) -> bool:
+    """Whether `code` has been recorded for `contact` and this flow after `since`."""
+    return Decision.objects.filter(contact=contact, at__gt=since, code=code, flow_slug=flow_slug).exists()

@@ -26,12 +26,22 @@ CATCH_UP_SAVED = timedelta(seconds=10)
 NO_GATEWAY_WAIT = timedelta(minutes=5)
 
 
-def queue(run: FlowRun, *, step: str, channel: str, due_at: datetime, not_after: datetime, now: datetime) -> Message:
+def queue(
+    run: FlowRun,
+    *,
+    step: str,
+    channel: str,
+    kind: str = MessageKind.MARKETING,
+    due_at: datetime,
+    not_after: datetime,
+    now: datetime,
+) -> Message:
     """The message for `step` of `run`; asked twice, the same one."""
     message, is_new = ledger.schedule(
         run,
         step=step,
         channel=channel,
+        kind=kind,
         due_at=due_at,
         not_after=not_after,
         may_have_gone=installation.may_have_sent(due_at),
@@ -101,8 +111,11 @@ def release(message: Message, *, now: datetime) -> bool:
     It speaks the text that is in use now: its run moves to the flow's current version, where the step still exists.
     """
     run = message.run
-    if run and run.flow.version and flow_rules.parse(run.flow.version.definition).step(message.step):
-        FlowRun.objects.filter(pk=run.pk).update(version=run.flow.version)
+    version = run.flow.version if run else None
+    if run and version and version.parsed.step(message.step):
+        position = flow_rules.follow(run.version.parsed.steps, version.parsed.steps, run.position)
+        FlowRun.objects.filter(pk=run.pk).update(version=version, position=position)
+        FlowRun.objects.filter(pk=run.pk, due_at__isnull=False).update(due_at=now)
     return ledger.release(message, now=now)
 
 

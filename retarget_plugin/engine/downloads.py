@@ -16,7 +16,7 @@ from retarget_plugin.domain.magnets import Gift
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Contact, Lead, Magnet, MagnetFile, Shop
 
-from . import magnets, tokens, tracking
+from . import magnets, sightings, tokens, tracking
 
 logger = logging.getLogger("retarget_plugin.downloads")
 
@@ -111,3 +111,4 @@ def _note(lead: Lead, magnet: Magnet, contact: Contact, *, title: str, is_bot: b
         tracking.record(lead.shop, [event], visitor=None, contact=contact, is_bot=is_bot, now=now)
         if not is_bot:
             Lead.objects.filter(pk=lead.pk, downloaded_at=None).update(downloaded_at=now)
+            sightings.taken(lead, now=now)

@@ -37,6 +37,27 @@ REPORTED = {
     "opened_at": gettext_lazy("Opened"),
     "unsubscribed_at": gettext_lazy("Unsubscribed"),
 }
+#: Why somebody never entered a flow, where nobody was turned away (`engine.obstacles`).
+NEVER_CAME = {
+    "nothing_happened": gettext_lazy("What starts it never happened"),
+    "other_trigger": gettext_lazy("It starts on something else"),
+    "not_looked_at": gettext_lazy("What starts it happened, and has yet to be looked at"),
+    "not_kept": gettext_lazy("It starts on something of which no record is kept"),
+    "not_followed": gettext_lazy("This person never agreed that visits to the shop are noted"),
+    "not_measured": gettext_lazy("This person never agreed that clicks are noted"),
+}
+#: What an answer leaves out, since there is no telling.
+UNKNOWN = {
+    "state_then": gettext_lazy(
+        "Whether the flow was on and at work at that time is not recorded: nothing else stood in the way."
+    ),
+    "browsing": gettext_lazy(
+        "What people do in the shop is kept for a time, and only of those who agreed to it: there may have been more."
+    ),
+    "clicks": gettext_lazy("Clicks are kept for a time, and only of those who agreed to it: there may have been more."),
+    "shelves": gettext_lazy("When a product was sold out, and what it cost at an earlier time, is not recorded."),
+    "members": gettext_lazy("Who was in a segment at an earlier time is not recorded."),
+}
 # What the row of the message and the row of the attempt already tell.
 TOLD_BY_MESSAGE = {Reason.QUEUED.value}
 TOLD_BY_ATTEMPT = {Reason.SENT.value, Reason.RETRYING.value, Reason.OUTCOME_UNKNOWN.value, Reason.REJECTED.value}
@@ -111,9 +132,19 @@ def facts_in_words(facts: Mapping[str, Any]) -> str:
     )
 
 
+def state_label(state: str) -> str:
+    """The state of a message in words."""
+    return str(dict(choices.message_states()).get(state, state))
+
+
 def reason_label(code: str) -> str:
-    """The code of a decision in words."""
-    return str(dict(choices.REASONS).get(code, code))
+    """The code of a decision in words, or that of why nothing came to be decided."""
+    return str(dict(choices.REASONS).get(code) or NEVER_CAME.get(code, code))
+
+
+def unknown_label(code: str) -> str:
+    """What an answer leaves out, in words."""
+    return str(UNKNOWN.get(code, code))
 
 
 # -- one kind of row each ---------------------------------------------------------------------------------------------

@@ -1,35 +1,57 @@
-"""Flows: shipped, published, turned on and off; runs entering, moving on and leaving."""
+"""Flows: shipped, published, turned on and off."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from importlib import resources
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from retarget_plugin import channels, conf, hosts
-from retarget_plugin.domain import content
+from retarget_plugin.domain import content, flow_files, programs
 from retarget_plugin.domain import flows as rules
-from retarget_plugin.domain.abandonment import is_higher
-from retarget_plugin.domain.vocabulary import CartState, Channel, FlowState, Reason, RunState
+from retarget_plugin.domain import proofs as proofreading
+from retarget_plugin.domain.flows import Definition
+from retarget_plugin.domain.lint import Finding
+from retarget_plugin.domain.steps import NotifyStep, WebhookStep
+from retarget_plugin.domain.vocabulary import Channel, FlowState, Reason, RunState, Trigger
 from retarget_plugin.exceptions import ConfigurationError, Refusal
-from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Message, Shop
-from retarget_plugin.models.claims import claim
+from retarget_plugin.models import Flow, FlowVersion, Shop
 
-from . import composing, decisions, delivery, ledger
+from . import coupons, experiments, layouts, proofs, runs
 
-logger = logging.getLogger("retarget_plugin.flows")
+SHIPPED = (
+    *("abandoned_checkout", "abandoned_cart"),
+    *("browse_abandonment", "visitor_sms", "welcome", "content_upgrade", "cross_sell"),
+    *("win_back", "not_seen", "sunset", "back_in_stock", "price_drop", "unpaid_order"),
+)
 
-SHIPPED = ("abandoned_checkout", "abandoned_cart")
-LAYOUTS = ("cart.mjml", "cart.txt", "letter.mjml", "letter.txt")
+
+class Inside(StrEnum):
+    """What becomes of the people inside when a flow is published anew: they finish on the version they entered, go on by
+    the new one from the step where they are, or leave."""
+
+    FINISH = "finish"
+    MOVE = "move"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What loading a flow comes to. `differences`: what the new version changes, in words; empty where nothing does."""
+
+    slug: str
+    is_new: bool
+    differences: tuple[str, ...]
+    inside: int
 
 
 # -- owner ------------------------------------------------------------------------------------------------------------
@@ -40,36 +62,130 @@ def install(shop: Shop, *, now: datetime) -> list[Flow]:
     return [_install(shop, json.loads(_shipped(f"flows/{name}.json")), now=now) for name in SHIPPED]
 
 
+def check(definition: Mapping[str, Any], messages: Mapping[str, Any]) -> tuple[Definition, dict[str, Any]]:
+    """What would be published: the parsed definition and its compiled messages. No database is asked.
+
+    Raises FlowError naming every wrong step, or TemplateError naming message, line and column.
+    """
+    parsed, compiled = _compile(definition, messages)
+    if wrong := proofreading.errors(parsed, compiled):
+        raise rules.FlowError([_sentence(finding) for finding in wrong])
+    return parsed, compiled
+
+
+def _compile(definition: Mapping[str, Any], messages: Mapping[str, Any]) -> tuple[Definition, dict[str, Any]]:
+    parsed = rules.parse(definition)
+    compiled = content.compile_messages(messages, layouts.shipped(), trigger=parsed.trigger)
+    problems = [
+        f"Step {step.key!r} sends the message {step.message!r}, and no such message is written."
+        for step in parsed.sends
+        if step.message not in compiled
+    ]
+    problems += [
+        f"Step {step.key!r} sends by {step.channel}, and its message {step.message!r} is written for another channel."
+        for step in parsed.sends
+        if step.message in compiled and compiled[step.message]["channel"] != step.channel
+    ]
+    if problems:
+        raise rules.FlowError(problems)
+    return parsed, compiled
+
+
+def advice(definition: Mapping[str, Any], messages: Mapping[str, Any]) -> list[str]:
+    """What to mend in what `check` lets pass, in English."""
+    return [_sentence(finding) for finding in proofreading.advice(*check(definition, messages))]
+
+
+def _sentence(finding: Finding) -> str:
+    return f"Message {str(finding).removesuffix('.')}."
+
+
 def publish(
     flow: Flow,
     definition: Mapping[str, Any],
     messages: Mapping[str, Any],
     *,
+    inside: str = Inside.FINISH,
     by: Any = None,
     now: datetime,
 ) -> FlowVersion:
-    """Validate, compile and put into use a new version; people inside finish on the version they entered.
+    """Validate, compile and put into use a new version. `inside`: what becomes of the people in the flow.
 
-    Raises FlowError naming every wrong step, or TemplateError naming message, line and column.
+    Raises as `check` does, and FlowError for coupons that the shop would refuse; then nothing has changed. Of a flow's
+    first version the shop is asked when it is turned on.
     """
-    parsed = rules.parse(definition)
-    compiled = content.compile_messages(messages, _layouts())
-    missing = sorted({step.message for step in parsed.steps} - set(compiled))
-    if missing:
-        raise rules.FlowError([f"No message {key!r} is written." for key in missing])
+    parsed, compiled = check(definition, messages)
+    if flow.version and (refused := coupons.problems(flow, parsed, now=now)):
+        raise rules.FlowError(refused)
+    return _put_into_use(flow, definition, parsed, compiled, inside=Inside(inside), by=by, now=now)
+
+
+def _put_into_use(
+    flow: Flow,
+    definition: Mapping[str, Any],
+    parsed: Definition,
+    compiled: Mapping[str, Any],
+    *,
+    inside: Inside = Inside.FINISH,
+    by: Any = None,
+    now: datetime,
+) -> FlowVersion:
     with transaction.atomic():
         last = flow.versions.aggregate(last=Max("number"))["last"] or 0
         version = FlowVersion.objects.create(
             flow=flow,
             number=last + 1,
             definition=dict(definition),
-            content=compiled,
+            content=dict(compiled),
             published_at=now,
             published_by=by,
         )
         flow.version, flow.trigger, flow.stage = version, parsed.trigger, parsed.stage
-        flow.save(update_fields=["version", "trigger", "stage"])
+        flow.topic = parsed.topic or flow.topic
+        flow.save(update_fields=["version", "trigger", "stage", "topic"])
+        if inside is Inside.MOVE:
+            runs.move_all(flow, version, now=now)
+        elif inside is Inside.EXIT:
+            inside_now = flow.runs.filter(state=RunState.ACTIVE).select_related("flow")
+            runs.leave_all(inside_now, Reason.REPUBLISHED, now=now, facts={"version": version.number})
+        experiments.review(flow, now=now)
     return version
+
+
+def compare(shop: Shop, data: Mapping[str, Any], *, now: datetime) -> Change:
+    """What `load` would do. Raises as `publish` does."""
+    definition, messages = flow_files.parts(data)
+    parsed, compiled = check(definition, messages)
+    flow = Flow.objects.select_related("version").filter(shop=shop, slug=parsed.slug).first()
+    if flow is None or flow.version is None:
+        return Change(parsed.slug, True, (), 0)
+    ours = {**definition, "messages": flow_files.written(compiled, trigger=parsed.trigger)}
+    told = flow_files.differences(dump(flow), ours)
+    if told and (refused := coupons.problems(flow, parsed, now=now)):
+        raise rules.FlowError(refused)
+    return Change(parsed.slug, False, tuple(told), flow.runs.filter(state=RunState.ACTIVE).count())
+
+
+def load(shop: Shop, data: Mapping[str, Any], *, inside: str = Inside.FINISH, by: Any = None, now: datetime) -> Change:
+    """Publish a flow as its file says, where that changes anything; a new one is off. Raises as `publish` does."""
+    change = compare(shop, data, now=now)
+    definition, messages = flow_files.parts(data)
+    with transaction.atomic():
+        flow, _is_new = Flow.objects.get_or_create(
+            shop=shop, slug=change.slug, defaults={"name": _name(shop, data), "trigger": ""}
+        )
+        if change.is_new or change.differences:
+            publish(flow, definition, messages, inside=inside, by=by, now=now)
+    return change
+
+
+def dump(flow: Flow) -> dict[str, Any]:
+    """The flow's version in use as `load` reads it. Raises FlowError where this version of the plugin cannot read it."""
+    version = flow.version
+    if version is None:
+        raise rules.FlowError([_("This flow has no published version.")])
+    messages = flow_files.written(version.content, trigger=version.parsed.trigger)
+    return {**version.definition, "slug": flow.slug, "messages": messages}
 
 
 def preflight(flow: Flow, *, now: datetime) -> list[str]:
@@ -77,7 +193,11 @@ def preflight(flow: Flow, *, now: datetime) -> list[str]:
     shop, problems = flow.shop, []
     if flow.version is None:
         return [_("This flow has no published version.")]
-    used = {step.channel for step in rules.parse(flow.version.definition).steps if step.is_enabled}
+    try:
+        definition = flow.version.parsed
+    except rules.FlowError as error:
+        return [_("Publish this flow anew: %(problems)s") % {"problems": " ".join(error.problems)}]
+    used = {step.channel for step in definition.sends if step.is_enabled}
     if not conf.settings.PUBLIC_URL:
         problems.append(_('Set RETARGET["PUBLIC_URL"] in the settings: every link in a message starts with it.'))
     problems += _host_problems(shop)
@@ -89,8 +209,16 @@ def preflight(flow: Flow, *, now: datetime) -> list[str]:
         problems.append(_("Fill in how customer service is reached: the messages invite people to ask."))
     if Channel.SMS in used:
         problems += _gateway_problems(shop)
+    if any(isinstance(step, WebhookStep) for step in definition.steps) and not conf.settings.WEBHOOK_SECRET:
+        problems.append(
+            _('Set RETARGET["WEBHOOK_SECRET"] in the settings: this flow tells other systems, and signs it.')
+        )
+    if any(isinstance(step, NotifyStep) for step in definition.steps) and not (shop.support_email or shop.reply_to):
+        problems.append(_("Fill in the customer service address: this flow writes to it."))
+    problems += _hasty(definition, shop)
+    problems += coupons.problems(flow, definition, now=now)
     # A variable that nothing fills would park every message that reads it.
-    return problems + composing.warnings(flow.version, shop=shop, now=now)
+    return problems + proofs.warnings(flow.version)
 
 
 def turn_on(flow: Flow, *, now: datetime) -> None:
@@ -110,167 +238,10 @@ def turn_off(flow: Flow, *, now: datetime) -> None:
     """Nobody enters, and everyone inside leaves."""
     _set_state(flow, FlowState.OFF)
     for run in flow.runs.filter(state=RunState.ACTIVE).select_related("flow").iterator():
-        leave(run, Reason.FLOW_OFF, now=now)
-
-
-# -- runs -------------------------------------------------------------------------------------------------------------
-
-
-def enroll(cart: Cart, contact: Contact, *, trigger: str, anchored_at: datetime, now: datetime) -> list[FlowRun]:
-    """Let `contact` enter every flow of the shop that is on and has this trigger; answers the runs entered or re-anchored."""
-    runs = []
-    for flow in Flow.objects.filter(shop_id=cart.shop_id, trigger=trigger, state=FlowState.ON).select_related(
-        "version"
-    ):
-        _leave_lower(flow, cart, contact, now=now)
-        run = (
-            flow.runs.filter(contact=contact, subject=cart.subject, state=RunState.ACTIVE)
-            .select_related("flow", "version")
-            .first()
-        )
-        if run is not None:
-            _reanchor(run, anchored_at, now=now)
-        elif (run := _enter(flow, cart, contact, anchored_at=anchored_at, now=now)) is None:
-            continue
-        runs.append(run)
-    return runs
-
-
-def advance(*, now: datetime, limit: int | None = None) -> int:
-    """Move the runs that are due one step on; answers how many were looked at.
-
-    A claim moves `due_at` past the lease, so a run whose worker died is simply due again.
-    """
-    due = FlowRun.objects.filter(state=RunState.ACTIVE, due_at__lte=now).order_by("due_at", "pk")
-    lease = now + timedelta(seconds=conf.settings.LEASE_SECONDS)
-    claimed = claim(due, limit=limit or conf.settings.BATCH_SIZE, stamp="due_at", due_at=lease)
-    runs = FlowRun.objects.filter(pk__in=[run.pk for run in claimed]).select_related(
-        "shop", "flow", "version", "cart", "contact"
-    )
-    for run in runs:
-        try:
-            with transaction.atomic():
-                _step(run, now=now)
-        except DatabaseError:
-            raise
-        except Exception:
-            # It is due again after its lease; the others go on.
-            logger.exception("run %s could not be moved on", run.pk)
-    return len(claimed)
-
-
-def leave(run: FlowRun, reason: Reason, *, now: datetime, facts: Mapping[str, Any] | None = None) -> None:
-    """End a run early; what it still had waiting is cancelled with the same reason."""
-    with transaction.atomic():
-        written = FlowRun.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(
-            state=RunState.EXITED, reason=reason, ended_at=now, due_at=None
-        )
-        delivery.cancel_for(run, reason)
-        if written:
-            decisions.about_run(run, reason, now=now, facts=facts)
-
-
-def leave_all(runs: Iterable[FlowRun], reason: Reason, *, now: datetime, facts: Mapping[str, Any] | None = None) -> int:
-    """`leave` for each; answers how many."""
-    count = 0
-    for run in runs:
-        leave(run, reason, now=now, facts=facts)
-        count += 1
-    return count
+        runs.leave(run, Reason.FLOW_OFF, now=now)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _step(run: FlowRun, *, now: datetime) -> None:
-    """Do everything that is due, up to the next message: never two messages in one go."""
-    cart = run.cart
-    if cart and cart.state in (CartState.ORDERED, CartState.CLOSED):
-        reason = Reason.ORDERED if cart.state == CartState.ORDERED else Reason.SUBJECT_GONE
-        return leave(run, reason, now=now)
-    if cart and cart.state == CartState.ACTIVE and cart.touched_at > run.anchored_at:
-        # The shopper is back. The sweep re-anchors this run if the cart is left once more.
-        return _look_again(run, max(cart.touched_at, now) + run.shop.abandoned_after)
-    definition = rules.parse(run.version.definition)
-    facts = {"shipping_facts"} if run.shop.states_shipping else set()
-    while True:
-        action = rules.next_step(definition, run.position, anchored_at=run.anchored_at, now=now, facts=facts)
-        if isinstance(action, rules.Wait):
-            return _look_again(run, action.until)
-        if isinstance(action, rules.Finish):
-            return _finish(run, now=now)
-        if isinstance(action, rules.Skip):
-            decisions.about_run(
-                run, Reason.STEP_SKIPPED, now=now, step=action.step.key, facts={"because": action.because}
-            )
-        run.position += 1
-        if isinstance(action, rules.Send):
-            step = action.step
-            delivery.queue(
-                run, step=step.key, channel=step.channel, due_at=action.due_at, not_after=action.not_after, now=now
-            )
-            return _look_again(run, now)
-
-
-def _look_again(run: FlowRun, at: datetime) -> None:
-    FlowRun.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(position=run.position, due_at=at)
-
-
-def _finish(run: FlowRun, *, now: datetime) -> None:
-    """No step is left; messages that are still waiting go out by themselves."""
-    FlowRun.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(
-        state=RunState.FINISHED, position=run.position, ended_at=now, due_at=None
-    )
-    decisions.about_run(run, Reason.FINISHED, now=now)
-
-
-def _enter(flow: Flow, cart: Cart, contact: Contact, *, anchored_at: datetime, now: datetime) -> FlowRun | None:
-    if flow.version is None:
-        return None
-    reentry = rules.parse(flow.version.definition).reentry
-    recent = flow.runs.filter(contact=contact, entered_at__gt=now - reentry).order_by("-entered_at").first()
-    if recent is not None:
-        facts = {"entered_at": recent.entered_at.isoformat()}
-        decisions.about_cart(cart, Reason.RECENTLY_ENTERED, now=now, flow_slug=flow.slug, facts=facts)
-        return None
-    try:
-        with transaction.atomic():
-            run = FlowRun.objects.create(
-                shop_id=cart.shop_id,
-                flow=flow,
-                version=flow.version,
-                contact=contact,
-                cart=cart,
-                subject=cart.subject,
-                anchored_at=anchored_at,
-                entered_at=now,
-                due_at=now,
-            )
-            decisions.about_run(run, Reason.ENTERED, now=now)
-            return run
-    except IntegrityError:
-        # Another worker let the same cart in a moment ago.
-        return flow.runs.filter(contact=contact, subject=cart.subject, state=RunState.ACTIVE).first()
-
-
-def _reanchor(run: FlowRun, anchored_at: datetime, *, now: datetime) -> None:
-    """The cart was left once more: every wait starts again, and a step that was sent stays sent."""
-    if anchored_at <= run.anchored_at:
-        return
-    FlowRun.objects.filter(pk=run.pk).update(anchored_at=anchored_at, due_at=now)
-    definition = rules.parse(run.version.definition)
-    for message in Message.objects.filter(run=run):
-        step = definition.step(message.step)
-        if step is not None:
-            waiting = Message.objects.filter(pk=message.pk)
-            ledger.move(waiting, due_at=anchored_at + step.after, not_after=anchored_at + step.deadline)
-
-
-def _leave_lower(flow: Flow, cart: Cart, contact: Contact, *, now: datetime) -> None:
-    """The same cart climbed the intent ladder: the lower flow's run about it ends."""
-    open_runs = FlowRun.objects.filter(contact=contact, subject=cart.subject, state=RunState.ACTIVE).exclude(flow=flow)
-    lower = [run for run in open_runs.select_related("flow") if is_higher(flow.stage, run.flow.stage)]
-    leave_all(lower, Reason.HIGHER_INTENT, now=now, facts={"flow": flow.slug})
 
 
 def _set_state(flow: Flow, state: FlowState) -> None:
@@ -279,14 +250,23 @@ def _set_state(flow: Flow, state: FlowState) -> None:
 
 
 def _install(shop: Shop, data: dict[str, Any], *, now: datetime) -> Flow:
-    language = shop.locale.split("-")[0].split("_")[0].lower()
-    name = data["name"].get(language) or data["name"]["en"]
     flow, is_new = Flow.objects.get_or_create(
-        shop=shop, slug=data["slug"], defaults={"name": name, "trigger": data["trigger"], "stage": data["stage"]}
+        shop=shop,
+        slug=data["slug"],
+        defaults={"name": _name(shop, data), "trigger": "", "stage": data["stage"]},
     )
     if is_new or flow.version is None:
-        publish(flow, {key: value for key, value in data.items() if key != "messages"}, data["messages"], now=now)
+        # Proof-read by the tests: no shop has to wait for it.
+        definition, messages = flow_files.parts(data)
+        _put_into_use(flow, definition, *_compile(definition, messages), now=now)
     return flow
+
+
+def _name(shop: Shop, data: Mapping[str, Any]) -> str:
+    """What the flow is called in the shop's own language."""
+    names = data.get("name") or {}
+    language = shop.locale.split("-")[0].split("_")[0].lower()
+    return str(names.get(language) or names.get("en") or data["slug"])[:120]
 
 
 def _host_problems(shop: Shop) -> list[str]:
@@ -295,6 +275,20 @@ def _host_problems(shop: Shop) -> list[str]:
     except ConfigurationError as error:
         return [str(error)]
     return []
+
+
+def _hasty(definition: Definition, shop: Shop) -> list[str]:
+    """Steps about a cart that are over before this shop calls a cart left."""
+    if definition.trigger not in (Trigger.CART_ABANDONED, Trigger.CHECKOUT_ABANDONED):
+        return []
+    told = _(
+        "Step '%(step)s': its deadline is over before a cart counts as left behind, which takes %(minutes)d minutes."
+    )
+    return [
+        told % {"step": step.key, "minutes": shop.abandoned_after.total_seconds() // 60}
+        for step in programs.unwaited(definition.steps)
+        if step.is_enabled and step.deadline <= shop.abandoned_after
+    ]
 
 
 def _gateway_problems(shop: Shop) -> list[str]:
@@ -308,9 +302,3 @@ def _shipped(path: str) -> str:
     return (
         resources.files("retarget_plugin").joinpath("templates", "retarget_plugin", *path.split("/")).read_text("utf-8")
     )
-
-
-@cache
-def _layouts() -> dict[str, str]:
-    """The shipped layouts by file name. Read once: they are part of the installed package."""
-    return {name: _shipped(f"layouts/{name}") for name in LAYOUTS}

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
+from django.urls import reverse
 
 from retarget_plugin import channels, conf
 from retarget_plugin.domain.delivery import back_off
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import Channel, OutcomeKind
 from retarget_plugin.models import Breaker, Message, Shop
+
+from . import links
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,20 @@ class Way:
         if self.channel == Channel.EMAIL:
             return channels.get_email().mailer or "email"
         return channels.get_gateway(self.alias).alias
+
+    @property
+    def receipt_url(self) -> str:
+        """Where a text's provider may report what became of it; empty where its reports could not be believed.
+
+        Raises ConfigurationError.
+        """
+        if self.channel == Channel.EMAIL:
+            return ""
+        gateway = channels.get_gateway(self.alias)
+        if gateway.reports is channels.Proof.NONE or gateway.check_webhooks():
+            return ""
+        secrets = channels.receipt_secrets.of(self.alias)
+        return links.public_url(reverse("retarget_plugin:receipts", args=[self.alias, *secrets[:1]]))
 
     @property
     def _entry(self) -> dict[str, Any]:

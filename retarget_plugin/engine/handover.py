@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from retarget_plugin import channels, conf, failpoints
-from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.consent import NO_GROUND, Ground
 from retarget_plugin.domain.delivery import HELD_UP, Held
-from retarget_plugin.domain.messages import Outcome
+from retarget_plugin.domain.messages import Outcome, OutgoingSms
+from retarget_plugin.domain.subjects import NOTHING, Subject
 from retarget_plugin.domain.vocabulary import MessageState, OutcomeKind, Reason
 from retarget_plugin.exceptions import GatewayError, TemplateError
-from retarget_plugin.models import Message
+from retarget_plugin.models import Coupon, Message
 from retarget_plugin.models.clock import Stopwatch
 
-from . import composing, gates, gateways, installation, ledger, limits, orders, subjects
+from . import composing, coupons, gates, gateways, installation, ledger, letters, limits, orders, subjects
 
 logger = logging.getLogger("retarget_plugin.delivery")
 
@@ -40,11 +40,12 @@ Settle = Callable[..., str]
 
 @dataclass
 class _Ready:
-    """A message that could leave: what it says, and the cart it says it of."""
+    """A message that could leave: what it says, and what it says it of."""
 
     message: Message
     composed: composing.Composed
-    subject: CartSnapshot | None
+    subject: Subject
+    coupon: Coupon | None = None
     ground: Ground = NO_GROUND
     asked_at: float = 0.0
     answered_at: float = 0.0
@@ -66,12 +67,14 @@ class Turn:
         self._measured: set[int] = set()
         self._was_troubled = gateways.is_troubled(way)
         self._pace = FIRST_PACE
+        self._receipt_url = ""
 
     def serve(self, claimed: Sequence[Message]) -> Counter[str]:
         """Do with each what can be done; what there is no time for is put back. Answers states and their numbers."""
         failpoints.reach("after_claim")
         waiting = list(claimed)
         try:
+            self._receipt_url = self._way.receipt_url
             waiting = self._eligible(waiting)
             while waiting and not self._must_end:
                 chunk, waiting = waiting[: self._pace], waiting[self._pace :]
@@ -101,7 +104,7 @@ class Turn:
         standing = installation.standing()
         verdicts = gates.verdicts(messages, now=now)
         refused: list[tuple[Message, Held]] = []
-        going = []
+        going, held_out = [], []
         for message in messages:
             verdict = verdicts.get(message.pk)
             if verdict is None or verdict.reason is Reason.HALTED:
@@ -111,11 +114,18 @@ class Turn:
             elif standing.may_have_sent(message.due_at):
                 # Not even under its key: the life that the database forgot may have used another one since.
                 refused.append((message, Held(Reason.RESTORED)))
+            elif verdict.reason is Reason.HOLDOUT:
+                held_out.append(message)
             elif verdict.reason is not None:
                 refused.append((message, Held(verdict.reason, verdict.until, facts=verdict.facts)))
             else:
                 self._measured |= {message.pk} if verdict.is_measured else set()
                 going.append(message)
+        # They are asked about as all others are: only what would have left counts as held out.
+        found = subjects.read(held_out, now=now)
+        for message in held_out:
+            subject = found[message.pk]
+            refused.append((message, subject if isinstance(subject, Held) else Held(Reason.HOLDOUT)))
         self._hold(refused)
         if standing.halted_because:
             ledger.put_back(messages)
@@ -127,14 +137,23 @@ class Turn:
         found = subjects.read(messages, now=self._watch.now)
         refused: list[tuple[Message, Held]] = []
         ready = []
-        # The short links of them all are one commit.
+        # A shop that is asked for a coupon may be a network away: never in a transaction.
+        speaking = [message for message in messages if not isinstance(found[message.pk], Held)]
+        given = coupons.mint_for(speaking, now=self._watch.now)
+        asking = [message for message in messages if message.template in letters.ASK_THE_SHOP]
+        written = {message.pk: self._compose(message, NOTHING, None) for message in asking}
+        # The short links of all others are one commit.
         with transaction.atomic():
             for message in messages:
-                subject = found[message.pk]
+                subject, coupon = found[message.pk], given.get(message.pk)
                 if isinstance(subject, Held):
                     refused.append((message, subject))
-                elif composed := self._compose(message, subject):
-                    ready.append(_Ready(message, composed, subject))
+                elif isinstance(coupon, Held):
+                    refused.append((message, coupon))
+                elif composed := (
+                    written[message.pk] if message.pk in written else self._compose(message, subject, coupon)
+                ):
+                    ready.append(_Ready(message, composed, subject, coupon))
             self._hold(refused)
         for item in ready:
             if item.message.strikes:
@@ -142,10 +161,18 @@ class Turn:
             failpoints.reach("after_render")
         return ready
 
-    def _compose(self, message: Message, subject: CartSnapshot | None) -> composing.Composed | None:
+    def _compose(self, message: Message, subject: Subject, coupon: Coupon | None) -> composing.Composed | None:
         now = self._watch.now
         try:
-            return composing.compose(message, cart=subject, is_measured=message.pk in self._measured, now=now)
+            is_measured = message.pk in self._measured
+            return composing.compose(
+                message,
+                subject=subject,
+                coupon=coupon,
+                is_measured=is_measured,
+                gateway=self._way.alias,
+                now=now,
+            )
         except TemplateError as error:
             state, reason, detail = MessageState.PARKED, Reason.TEMPLATE_ERROR, str(error)
         except DatabaseError:
@@ -227,13 +254,13 @@ class Turn:
         failpoints.reach("after_gate")
         return going
 
-    def _as_it_is_now(self, item: _Ready, subject: CartSnapshot | None, *, is_measured: bool) -> _Ready | None:
-        """The message about the cart as it is now, written anew where that or the leave to measure has changed."""
+    def _as_it_is_now(self, item: _Ready, subject: Subject, *, is_measured: bool) -> _Ready | None:
+        """The message about its subject as it is now, written anew where that or the leave to measure has changed."""
         pk = item.message.pk
         if subject == item.subject and is_measured == (pk in self._measured):
             return item
         self._measured = self._measured | {pk} if is_measured else self._measured - {pk}
-        composed = self._compose(item.message, subject)
+        composed = self._compose(item.message, subject, item.coupon)
         return replace(item, composed=composed, subject=subject) if composed is not None else None
 
     def _attempt_while_fresh(self, going: list[_Ready]) -> int:
@@ -300,8 +327,11 @@ class Turn:
 
     def _send(self, item: _Ready) -> Outcome:
         """Hand over. Whatever goes wrong from here on may have gone wrong after the provider took it."""
+        outgoing = item.composed.outgoing
         try:
-            return self._way.door.send(item.composed.outgoing)  # type: ignore[arg-type]
+            if isinstance(outgoing, OutgoingSms):
+                outgoing = replace(outgoing, receipt_url=self._receipt_url)
+            return self._way.door.send(outgoing)  # type: ignore[arg-type]
         except GatewayError as error:
             return Outcome(kind=OutcomeKind(error.outcome), detail=str(error), retry_after=error.retry_after)
         except Exception as error:

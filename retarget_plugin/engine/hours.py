@@ -61,7 +61,7 @@ def next_allowed(contact: Contact, shop: Shop, channel: str, *, now: datetime) -
     """
     terms = _terms(contact, shop, channel)
     now = now.astimezone(UTC)
-    span = _span(now.replace(minute=0, second=0, microsecond=0), terms)
+    span = _span(now.replace(hour=0, minute=0, second=0, microsecond=0), terms)
     while span is not None and span.closes <= now:
         span = _span(span.closes, terms)
     at = max(now, span.opens) if span else None
@@ -101,9 +101,10 @@ def _zones(contact: Contact, shop: Shop, channel: str) -> tuple[ZoneInfo, ...]:
     return tuple(calendars.zone(name) for name in stated or [shop.time_zone])
 
 
-@lru_cache(maxsize=8192)
+# A year of days for a hundred kinds of readers: a replay of the past goes through both in no order.
+@lru_cache(maxsize=36_500)
 def _span(moment: datetime, terms: _Terms) -> calendars.Span | None:
-    """The first allowed time at or after `moment`. A batch asks for few hours and few terms, again and again."""
+    """The first allowed time at or after `moment`. A batch asks for few days and few terms, again and again."""
     return _common(moment, _conditions(terms), terms.zones)
 
 

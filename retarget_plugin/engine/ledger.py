@@ -18,7 +18,7 @@ from retarget_plugin.domain.consent import Ground
 from retarget_plugin.domain.delivery import SET_ASIDE, Consequence, Held, after_hold, sources
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import Channel, MessageKind, MessageState, OutcomeKind, Reason, SuppressionReason
-from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, Shop
+from retarget_plugin.models import Attempt, Contact, FlowRun, Message, MessageBody, ProductSubscription, Shop
 from retarget_plugin.models.claims import claim
 
 from . import composing, consent, decisions, gates, limits
@@ -39,6 +39,7 @@ def schedule(
     *,
     step: str,
     channel: str,
+    kind: str,
     due_at: datetime,
     not_after: datetime,
     may_have_gone: bool,
@@ -55,6 +56,7 @@ def schedule(
             "shop_id": run.shop_id,
             "contact_id": run.contact_id,
             "channel": channel,
+            "kind": kind,
             "state": MessageState.UNKNOWN if may_have_gone else MessageState.SCHEDULED,
             "reason": Reason.RESTORED if may_have_gone else "",
             "due_at": due_at,
@@ -311,6 +313,9 @@ def settle(message: Message, outcome: Outcome, following: Consequence, *, now: d
     )
     if outcome.kind is OutcomeKind.OPTED_OUT:
         _stop(message, now=now)
+    if went_out and not again and message.run and (news := message.run.news):
+        product, kind = news
+        ProductSubscription.objects.tell(message.contact_id, product=product, kind=kind, at=now)
     if not went_out and message.channel == Channel.SMS:
         limits.refund(message.shop, message.segments or 1, spent_at=message.sent_at or now)
     if not again:

@@ -10,17 +10,19 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from retarget_plugin import conf
 from retarget_plugin.domain import content, contexts
+from retarget_plugin.domain.steps import NotifyStep
 from retarget_plugin.domain.vocabulary import Channel
 from retarget_plugin.exceptions import TemplateError
-from retarget_plugin.models import ConsentRecord, Lead, Message
+from retarget_plugin.models import ConsentRecord, FlowRun, Lead, Message
 
-from . import links, magnets, tokens
+from . import layouts, links, magnets, tokens
 
-LAYOUTS = ("service.mjml", "service.txt")
+#: Templates for which the host may have to make a coupon.
+ASK_THE_SHOP = frozenset({"magnet"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,9 @@ def written(message: Message) -> Mapping[str, Any]:
     """The compiled texts of `message`'s template for its channel, in every language. Raises TemplateError."""
     if message.template not in TEMPLATES:
         raise TemplateError("there is no such template", part=message.template)
-    compiled: Mapping[str, Any] = _compiled(message.template)[message.channel]
+    compiled: Mapping[str, Any] | None = _compiled(message.template).get(message.channel)
+    if compiled is None:
+        raise TemplateError("it is not written for this channel", part=f"{message.template}/{message.channel}")
     return compiled
 
 
@@ -99,11 +103,34 @@ def _preferences(message: Message, *, language: str, locale: str, now: datetime)
     return Spoken(path=path, days=conf.settings.PREFERENCES_DAYS, values={})
 
 
+def _note(message: Message, *, language: str, locale: str, now: datetime) -> Spoken:
+    """What a flow tells the shop's own customer service; of the person no more than lists show."""
+    run = FlowRun.objects.select_related("flow", "version", "contact").filter(pk=message.context.get("run")).first()
+    steps = run.version.parsed.steps if run else ()
+    step = next((one for one in steps if one.key == message.context.get("step") and isinstance(one, NotifyStep)), None)
+    if run is None or step is None:
+        raise TemplateError("the step it belongs to is gone", part=message.template)
+    try:
+        path = reverse("admin:retarget_plugin_contact_change", args=[run.contact_id])
+    except NoReverseMatch:
+        # A shop need not have Django's admin.
+        path = "/"
+    note = {"subject": _in_language(step.subject, language), "text": _in_language(step.text, language)}
+    note |= {"flow": run.flow.name, "person": run.contact.masked}
+    return Spoken(path=path, days=0, values={"note": note})
+
+
+def _in_language(texts: Mapping[str, str], language: str) -> str:
+    return texts.get(language) or texts.get("en") or next(iter(texts.values()))
+
+
 TEMPLATES: Mapping[str, Callable[..., Spoken]] = {
     "confirm": _confirm,
     "magnet": _magnet,
     "export": _export,
     "preferences_link": _preferences,
+    "help": _preferences,
+    "note": _note,
 }
 
 
@@ -118,9 +145,5 @@ def _leads(message: Message, name: str) -> Any:
 @cache
 def _compiled(template: str) -> dict[str, Any]:
     """{channel: compiled message}. Compiled once a process: the texts are part of the installed package."""
-    layouts = {name: _shipped("layouts", name) for name in LAYOUTS}
-    return content.compile_messages(json.loads(_shipped("letters", f"{template}.json")), layouts)
-
-
-def _shipped(*path: str) -> str:
-    return resources.files("retarget_plugin").joinpath("templates", "retarget_plugin", *path).read_text("utf-8")
+    file = resources.files("retarget_plugin").joinpath("templates", "retarget_plugin", "letters", f"{template}.json")
+    return content.compile_messages(json.loads(file.read_text("utf-8")), layouts.shipped())

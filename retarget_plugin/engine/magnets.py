@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -156,7 +156,7 @@ def _from_pool(lead: Lead, magnet: Magnet, *, now: datetime) -> str:
 
 def _minted(lead: Lead, spec: CouponSpec) -> str:
     try:
-        return hosts.get_host(lead.shop.host).create_coupon(spec) or ""
+        return hosts.get_host(lead.shop.host).create_coupon(replace(spec, scope=lead.shop.scope)) or ""
     except Exception as error:
         # A host may raise anything; the message waits until somebody looks after it.
         logger.exception("the shop could not make a coupon for lead %s", lead.pk)

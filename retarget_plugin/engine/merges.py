@@ -15,6 +15,8 @@ from retarget_plugin.models import (
     Consent,
     Contact,
     Event,
+    Experiment,
+    FlowRun,
     Identity,
     Lead,
     Merge,
@@ -23,8 +25,11 @@ from retarget_plugin.models import (
     Visitor,
 )
 
+from . import customers
+
 #: What changes hands row by row. Messages and runs stay with the contact they were made for: they are history, and the
-#: gate stops what was still to come. Events follow their visitor, and consents the address they were given for.
+#: gate stops what was still to come; only in an experiment one person counts once, where the first of the two was. Events
+#: follow their visitor, and consents the address they were given for.
 MOVED: tuple[type[models.Model], ...] = (Identity, Cart, Order, Visitor, Lead, ProductSubscription)
 
 ADDRESSES = {Channel.EMAIL: "email", Channel.SMS: "phone"}
@@ -41,12 +46,13 @@ def merge(source: Contact, target: Contact, *, by: str, reason: str = "", now: d
         source, target = _locked(source, target)
         values = _take_over(source, target)
         channels = [channel for channel, name in ADDRESSES.items() if name in values]
-        moved = {model.__name__: _move(model, source, target) for model in MOVED}
+        moved: dict[str, list[Any]] = {model.__name__: _move(model, source, target) for model in MOVED}
         moved["Consent"] = _hand_over(Consent.objects.filter(contact=source, channel__in=channels), target)
         moved["Event"] = _move_events(source, target, visitors=moved["Visitor"])
         moved["Contact"] = list(source.merged.values_list("pk", flat=True))
         Contact.objects.filter(pk__in=[source.pk, *moved["Contact"]]).update(merged_into=target)
-        _count_orders(source, target)
+        moved["FlowRun"] = _count_once(target)
+        _count_orders(source, target, now=now)
         return Merge.objects.create(
             shop_id=source.shop_id,
             source=source,
@@ -89,7 +95,8 @@ def undo(merge: Merge, *, by: str, now: datetime) -> None:
             rows.update(contact=source)
         _part_carts(merge, source, target)
         _part_visits(merge, source, target, now=now)
-        _count_orders(source, target)
+        _count_again(merge)
+        _count_orders(source, target, now=now)
         Merge.objects.filter(pk=merge.pk).update(undone_at=now, undone_by=by[:150])
 
 
@@ -149,6 +156,24 @@ def _move_events(source: Contact, target: Contact, *, visitors: list[int]) -> li
     return _hand_over(Event.objects.filter(contact=source), target)
 
 
+def _count_once(person: Contact) -> list[tuple[int, int]]:
+    """Only the first entry into each experiment of `person`, and of who became it, counts: where it was drawn is what was
+    done to them. Answers (run, experiment) of the others."""
+    own = Contact.objects.filter(models.Q(pk=person.pk) | models.Q(merged_into=person)).values("pk")
+    counted = FlowRun.objects.filter(contact__in=own, experiment__isnull=False).order_by("entered_at", "pk")
+    first: dict[int, int] = {}
+    pairs = list(counted.values_list("pk", "experiment_id"))
+    later = [(run, experiment) for run, experiment in pairs if first.setdefault(experiment, run) != run]
+    FlowRun.objects.filter(pk__in=[run for run, _experiment in later]).update(experiment=None)
+    return later
+
+
+def _count_again(merge: Merge) -> None:
+    for run, experiment in merge.moved.get("FlowRun", []):
+        kept = Experiment.objects.filter(pk=experiment)
+        FlowRun.objects.filter(models.Exists(kept), pk=run).update(experiment=experiment)
+
+
 def _part_carts(merge: Merge, source: Contact, target: Contact) -> None:
     """Carts and orders that came since and name the source, or whoever had become it before. Accounts that came since tell
     at their next log-in."""
@@ -179,7 +204,8 @@ def _part_visits(merge: Merge, source: Contact, target: Contact, *, now: datetim
     Visitor.objects.filter(contact__in=(source, target), ended_at=None).update(ended_at=now)
 
 
-def _count_orders(*people: Contact) -> None:
+def _count_orders(*people: Contact, now: datetime) -> None:
+    customers.touch(people[0].shop_id, [contact.pk for contact in people], now=now)
     for contact in people:
         placed = Order.objects.filter(contact=contact, cancelled_at=None)
         latest = placed.aggregate(latest=models.Max("placed_at"))["latest"]

@@ -25,8 +25,9 @@ def queue(
 ) -> Message | None:
     """The message written from the shipped `template`, due at once; None when `channel` does not reach `contact`.
 
-    `template`: "confirm", "magnet", "export" or "preferences_link" (see `engine.letters`). `context`: ids of what it speaks
-    of, as JSON. It is not sent any more once `within` has passed. Every call is one more message: the caller keeps count.
+    `template`: "confirm", "magnet", "export", "preferences_link", "help" or "note" (see `engine.letters`). `context`: ids of what
+    it speaks of, as JSON. It is not sent any more once `within` has passed. Every call is one more message: the caller
+    keeps count.
     """
     if contact.erased_at or contact.merged_into_id or not consent.address_of(contact, channel):
         return None

@@ -16,7 +16,7 @@ from retarget_plugin.domain.vocabulary import Channel, ConsentState, MessageStat
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Claim, Consent, ConsentRecord, Contact, Lead, Message, Shop, Visitor
 
-from . import allowances, answers, consent, contacts, countries, notices, suppressions, tokens, visitors
+from . import allowances, answers, consent, contacts, countries, notices, sightings, suppressions, tokens, visitors
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 #: Questions that one address may get, whoever types it and however often: name, how many, within.
@@ -93,6 +93,32 @@ def request(
             consent.pend(contact, **said, **told, proof={"lead": lead.pk} if lead else {}, now=now)
             records = [ConsentRecord.objects.filter(contact=contact, **said).latest("pk").pk]
         return _ask(contact, Channel(channel), records=records, lead=lead, now=now)
+
+
+def take(
+    contact: Contact,
+    *,
+    channel: str,
+    granted: bool,
+    source: str,
+    wording: str = "",
+    wording_version: str = "",
+    is_confirmed: bool = False,
+    now: datetime,
+) -> None:
+    """The shop tells what `contact` ticked there, or took back. `is_confirmed`: the shop has had the address prove it."""
+    said: dict[str, Any] = {
+        "channel": channel,
+        "source": source,
+        "wording": wording,
+        "wording_version": wording_version,
+    }
+    if granted and is_confirmed:
+        consent.grant(contact, **said, is_confirmed=True, now=now)
+    elif granted:
+        request(contact, **said, purpose=Purpose.MARKETING, now=now)
+    else:
+        consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
 
 
 def _ask(contact: Contact, channel: Channel, *, records: list[int], lead: Lead | None, now: datetime) -> bool:
@@ -256,4 +282,5 @@ def _welcome(lead: Lead, contact: Contact, *, channel: Channel, now: datetime) -
         notices.queue(
             lead.shop, contact, channel=channel, template="magnet", context=gift, within=USEFUL[channel], now=now
         )
+    sightings.asked(lead, now=now)
     signals.emit(signals.lead_captured, sender=Lead, contact=contact.pk, form=lead.form_id, lead=lead.pk)

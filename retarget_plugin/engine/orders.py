@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from retarget_plugin import hosts
 from retarget_plugin.domain import contacts as rules
@@ -13,16 +16,34 @@ from retarget_plugin.domain.carts import Order as OrderSnapshot
 from retarget_plugin.domain.vocabulary import CartState
 from retarget_plugin.models import Cart, Contact, Order
 
-from . import contacts
+from . import contacts, sightings
 
 logger = logging.getLogger("retarget_plugin.orders")
 
 AT_ONCE = 200
 
 
-def touch(*, host: str, reference: str, scope: str = "", now: datetime) -> int:
-    """Note that an order was placed or changed: one statement, for the shop's own request."""
-    return Order.objects.touch(host=host, scope=scope, reference=reference, now=now)
+def touch(
+    *,
+    host: str,
+    reference: str,
+    scope: str = "",
+    snapshot: OrderSnapshot | None = None,
+    told_at: datetime | None = None,
+    now: datetime,
+) -> int:
+    """Note that an order was placed or changed: one statement, for the shop's own request.
+
+    A host that hands over the order with the event (`snapshot`, as it was at `told_at`) is not asked for it again.
+    """
+    return Order.objects.touch(
+        host=host,
+        scope=scope,
+        reference=reference,
+        snapshot=snapshot,
+        told_at=told_at or (now if snapshot else None),
+        now=now,
+    )
 
 
 def read_new(*, now: datetime) -> int:
@@ -40,12 +61,28 @@ def read_new(*, now: datetime) -> int:
 
 
 def _read(order: Order, *, now: datetime) -> int:
+    if order.told:
+        return _store(order, _unbundled(order, OrderSnapshot.from_data(order.told)), now=now)
     try:
         snapshot = hosts.get_host(order.shop.host).get_order(order.reference)
     except Exception:
         logger.exception("host %s could not tell about an order; it is read again later", order.shop.host)
         return 0
-    return _store(order, snapshot, now=now)
+    return _store(order, _unbundled(order, snapshot) if snapshot else None, now=now)
+
+
+def _unbundled(order: Order, snapshot: OrderSnapshot) -> OrderSnapshot:
+    """With what is inside its bundles, where the host says it apart from the lines. An order never waits for that."""
+    asked = dict.fromkeys(item.product_id for item in snapshot.items if item.product_id and not item.contents)
+    if not asked:
+        return snapshot
+    try:
+        inside = hosts.get_host(order.shop.host).bundle_contents(list(asked))
+    except Exception:
+        logger.exception("host %s could not tell what is in its bundles", order.shop.host)
+        return snapshot
+    items = (replace(item, contents=item.contents or tuple(inside.get(item.product_id, ()))) for item in snapshot.items)
+    return replace(snapshot, items=tuple(items))
 
 
 def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> int:
@@ -80,9 +117,9 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
             total=snapshot.total,
             items=[item.to_data() for item in snapshot.items],
             coupon_codes=list(snapshot.coupon_codes),
-            is_paid=snapshot.is_paid,
-            placed_at=placed_at,
-            cancelled_at=(order.cancelled_at or now) if snapshot.is_cancelled else None,
+            discounts={code: str(amount) for code, amount in snapshot.discounts.items()},
+            told={},
+            **_progress(order, snapshot, placed_at=placed_at, now=now),
             read_at=now,
             settled_at=None,
         )
@@ -93,5 +130,24 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
             if cart:
                 Cart.objects.filter(pk=cart.pk).update(state=CartState.ORDERED, ordered_at=placed_at)
             if contact:
-                Contact.objects.filter(pk=contact.pk).update(last_order_at=placed_at)
+                is_later = Q(last_order_at=None) | Q(last_order_at__lt=placed_at)
+                Contact.objects.filter(is_later, pk=contact.pk).update(last_order_at=placed_at)
+                order.contact = contact
+                sightings.ordered(order, now=now)
     return written
+
+
+def _progress(order: Order, snapshot: OrderSnapshot, *, placed_at: datetime, now: datetime) -> dict[str, Any]:
+    """How far the order is. What the host does not date happened when it was first told; a payment with the order itself,
+    where nothing else was heard of it."""
+    told_at = placed_at if order.number == "" else min(order.touched_at, now)
+    paid_at = order.paid_at or told_at
+    fulfilled_at = order.fulfilled_at or snapshot.fulfilled_at or min(order.touched_at, now)
+    return {
+        "placed_at": placed_at,
+        "is_paid": snapshot.is_paid,
+        "is_by_staff": snapshot.is_by_staff,
+        "paid_at": paid_at if snapshot.is_paid else None,
+        "fulfilled_at": fulfilled_at if snapshot.is_fulfilled else None,
+        "cancelled_at": (order.cancelled_at or now) if snapshot.is_cancelled else None,
+    }

@@ -27,7 +27,7 @@ from retarget_plugin.models import (
     Visitor,
 )
 
-from . import allowances, bases, consent, notices, optin, tokens, wordings
+from . import allowances, bases, consent, notices, optin, sunset, tokens, wordings
 
 #: Grants that a person gives or takes back here; tracking belongs to a browser, and is asked for there.
 GRANTS = (Purpose.ADS, Purpose.MEASUREMENT)
@@ -156,11 +156,11 @@ def _channels(contact: Contact, states: Mapping[tuple[str, str], str], *, now: d
     bought = Order.objects.filter(contact=contact).order_by("-placed_at").first()
     alike = Cart(shop=contact.shop, items=bought.items) if bought else None
     cases = [bases.Case(contact, contact.shop, channel, alike) for channel in reached]
-    barred = _barred(contact.shop, reached)
+    barred, resting = _suppressed(contact.shop, reached)
     for (channel, address), standing in zip(reached.items(), bases.standings(cases, now=now), strict=True):
         answer = states.get((Purpose.MARKETING, channel))
         state = "waiting" if answer == ConsentState.PENDING else "off"
-        if answer == ConsentState.GRANTED or standing.reason is None:
+        if channel not in resting and (answer == ConsentState.GRANTED or standing.reason is None):
             state = "on"
         alone = Contact(email=address) if channel == Channel.EMAIL else Contact(phone=address)
         yield ChannelView(
@@ -171,11 +171,12 @@ def _channels(contact: Contact, states: Mapping[tuple[str, str], str], *, now: d
         )
 
 
-def _barred(shop: Shop, addresses: Mapping[Channel, str]) -> set[str]:
-    """The channels on which a suppression stands that a tick in a box does not lift."""
+def _suppressed(shop: Shop, addresses: Mapping[Channel, str]) -> tuple[set[str], set[str]]:
+    """The channels on which a suppression stands that a tick in a box does not lift, and those that silence has ended."""
     keys = [key for address in addresses.values() for key in consent.suppression_keys(address)]
-    rows = Suppression.objects.filter(shop=shop, key__in=keys).exclude(reason=SuppressionReason.UNSUBSCRIBED)
-    return set(rows.values_list("channel", flat=True))
+    rows = set(Suppression.objects.filter(shop=shop, key__in=keys).values_list("channel", "reason"))
+    barred = {channel for channel, reason in rows if reason not in consent.LIFTED_BY_YES}
+    return barred, {channel for channel, reason in rows if reason == SuppressionReason.UNENGAGED}
 
 
 def _questions(contact: Contact, language: str) -> Iterable[Question]:
@@ -263,7 +264,8 @@ def _checked(contact: Contact, changes: Changes) -> dict[str, list[str]]:
     ):
         raise InputError("unknown_choice", _("There is no such choice."))
     turned_on = {Channel(name): consent.address_of(contact, name) for name, is_on in changes.channels.items() if is_on}
-    if _barred(contact.shop, turned_on):
+    barred, _resting = _suppressed(contact.shop, turned_on)
+    if barred:
         raise InputError("barred", _("This address has told us to stop; it cannot be turned on here."))
     questions = {row.slug: row for row in Preference.objects.filter(shop=contact.shop, is_active=True)}
     answers = {}
@@ -295,6 +297,7 @@ def _set_channel(contact: Contact, channel: str, *, is_on: bool, source: str, no
     if not is_on:
         consent.unsubscribe(contact.pk, channel=channel, message_id=None, source=source, now=now)
         return True
+    sunset.wake(contact, channel=channel)
     if consent.allows(contact, Purpose.MARKETING, channel=channel):
         return True
     optin.request(

@@ -20,7 +20,7 @@ from retarget_plugin.domain.vocabulary import Reason, RunState
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Contact, Erasure, ErasureRequest, FlowRun, Message, Suppression
 
-from . import belongings, flows, journal, ledger, suppressions, tokens
+from . import belongings, journal, ledger, runs, suppressions, tokens
 from .belongings import Person
 
 FORMAT = "retarget_plugin personal data, version 1"
@@ -190,8 +190,8 @@ def _left_behind(erasure: Erasure) -> list[Contact]:
 
 
 def _stop(person: Person, *, now: datetime) -> None:
-    runs = FlowRun.objects.filter(contact__in=person.ids, state=RunState.ACTIVE)
-    flows.leave_all(runs.select_related("flow"), Reason.ERASED, now=now)
+    inside = FlowRun.objects.filter(contact__in=person.ids, state=RunState.ACTIVE)
+    runs.leave_all(inside.select_related("flow"), Reason.ERASED, now=now)
     ledger.cancel(Message.objects.filter(contact__in=person.ids), Reason.ERASED)
 
 

@@ -10,15 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, OperationalError
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from retarget_plugin import conf
 from retarget_plugin.domain.entries import PERIODS, days
 from retarget_plugin.domain.inventory import TABLES
+from retarget_plugin.domain.vocabulary import RunState
 from retarget_plugin.models import (
     Attempt,
     Cart,
     Claim,
+    Coupon,
+    Customer,
     Decision,
     Event,
     FlowRun,
@@ -26,9 +29,11 @@ from retarget_plugin.models import (
     Message,
     MessageBody,
     Order,
+    SaleorEvent,
     Shop,
     Throttle,
     Visitor,
+    WebhookCall,
     partitions,
 )
 
@@ -129,6 +134,10 @@ def _bodies(before: datetime) -> Iterator[int]:
 def _details(before: datetime) -> Iterator[int]:
     yield from _delete(Decision.objects.filter(at__lt=before))
     yield from _empty(Attempt.objects.filter(started_at__lt=before), "Attempt", "code", "detail")
+    yield from _delete(WebhookCall.objects.filter(created_at__lt=before))
+    # Who is still inside goes on by it.
+    over = FlowRun.objects.filter(entered_at__lt=before).exclude(state=RunState.ACTIVE)
+    yield from _empty(over, "FlowRun", "data", "happened", order="entered_at")
     yield from _empty(Message.objects.filter(created_at__lt=before), "Message", "detail", "context")
 
 
@@ -136,14 +145,24 @@ def _links(before: datetime) -> Iterator[int]:
     yield from _delete(Link.objects.filter(created_at__lt=before))
 
 
+def _coupons(before: datetime) -> Iterator[int]:
+    yield from _empty(Coupon.objects.filter(expires_at__lt=before), "Coupon", "code")
+
+
 def _orders(before: datetime) -> Iterator[int]:
     old = Order.objects.filter(placed_at__lt=before)
-    yield from _empty(old, "Order", "number", "email", "phone", "items", "coupon_codes", "contact")
+    bought = ("items", "coupon_codes", "discounts", "told", "counted")
+    yield from _empty(old, "Order", "number", "email", "phone", *bought, "contact")
+    yield from _delete(Customer.objects.filter(last_order_at__lt=before))
 
 
 def _allowances(now: datetime) -> Iterator[int]:
     while count := allowances.forget(now=now, limit=BATCH):
         yield count
+
+
+def _saleor_events(now: datetime) -> Iterator[int]:
+    yield from _delete(SaleorEvent.objects.filter(issued_at__lt=now - SaleorEvent.MEMORY), order="issued_at")
 
 
 def _erasures(now: datetime) -> Iterator[int]:
@@ -161,8 +180,10 @@ RULES: dict[str, Callable[[datetime], Iterator[int]]] = {
     "carts": _carts,
     "details": _details,
     "links": _links,
+    "coupons": _coupons,
     "orders": _orders,
     "allowances": _allowances,
+    "saleor_events": _saleor_events,
 }
 
 
@@ -172,15 +193,13 @@ def _delete(rows: QuerySet[Any], *, order: str = "pk") -> Iterator[int]:
         yield len(keys)
 
 
-def _empty(rows: QuerySet[Any], model: str, *columns: str) -> Iterator[int]:
-    """Walks by key: what is empty already is passed over once, and not before every batch."""
+def _empty(rows: QuerySet[Any], model: str, *columns: str, order: str = "pk") -> Iterator[int]:
+    """Walks by key: what is empty already is passed over once, and not before every batch. In another `order`, which an
+    index has that leaves out what is empty, nothing has to be passed over."""
     nothing = belongings.empty(_TABLES[model], columns)
+    full = rows.filter(belongings.says_more(nothing)).order_by(order)
     seen = 0
-    while keys := list(_full(rows, nothing, seen).values_list("pk", flat=True)[:BATCH]):
+    while keys := list((full.filter(pk__gt=seen) if order == "pk" else full).values_list("pk", flat=True)[:BATCH]):
         rows.model._base_manager.filter(pk__in=keys).update(**nothing)
         seen = keys[-1]
         yield len(keys)
-
-
-def _full(rows: QuerySet[Model], nothing: dict[str, Any], seen: int) -> QuerySet[Model]:
-    return rows.filter(belongings.says_more(nothing), pk__gt=seen).order_by("pk")

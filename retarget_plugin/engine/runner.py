@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from retarget_plugin import conf
 
-from . import carts, delivery, gateways, installation, tick
+from . import delivery, gateways, installation, reconcile, tick
 
 logger = logging.getLogger("retarget_plugin.runner")
 
@@ -98,7 +98,7 @@ class Runner:
         if time.monotonic() - self._reconciled < conf.settings.RECONCILE_SECONDS:
             return Counter()
         self._reconciled = time.monotonic()
-        return Counter({f"reconciled.{name}": count for name, count in carts.reconcile(now=now).items()})
+        return Counter({f"reconciled.{name}": count for name, count in reconcile.run(now=now).items()})
 
     def _open_lanes(self) -> None:
         for way in gateways.ways():

@@ -7,7 +7,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from . import abandonment, attribution, delivery, erasures, flows, leads, orders, receipts, retention, subscriptions
+from . import (
+    abandonment,
+    attribution,
+    coupons,
+    customers,
+    delivery,
+    erasures,
+    experiments,
+    leads,
+    orders,
+    receipts,
+    retention,
+    runs,
+    subscriptions,
+    triggers,
+    webhooks,
+)
 
 logger = logging.getLogger("retarget_plugin.tick")
 
@@ -22,15 +38,20 @@ def once(*, now: datetime, with_messages: bool = True) -> Counter[str]:
         "erasures": lambda: erasures.catch_up(now=now),
         "orders": lambda: orders.read_new(now=now),
         "settled": lambda: attribution.settle_new(now=now),
+        "customers": lambda: customers.keep(now=now),
         "carts": lambda: abandonment.sweep(now=now),
-        "runs": lambda: flows.advance(now=now),
+        "triggers": lambda: triggers.sweep(now=now),
+        "runs": lambda: runs.advance(now=now),
+        "webhooks": lambda: webhooks.send(now=now),
         "leads": lambda: leads.ask(now),
         "subscriptions": lambda: subscriptions.ask(now),
         "recovered": lambda: delivery.recover(now=now),
+        "coupons": lambda: coupons.settle(now=now),
         "reported": lambda: receipts.settle_reported(now=now),
     }
     if with_messages:
         stages["messages"] = lambda: delivery.dispatch(now=now)
+    stages["experiments"] = lambda: experiments.renew(now=now)
     stages["purged"] = lambda: retention.purge_daily(now=now)
     tally: Counter[str] = Counter()
     for name, stage in stages.items():

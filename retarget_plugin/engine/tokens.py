@@ -44,8 +44,18 @@ class PreferencesToken:
 
 
 @dataclass(frozen=True)
+class KeepToken:
+    contact_id: int
+
+
+@dataclass(frozen=True)
 class StoreToken:
     store_id: int
+    message_id: int
+
+
+@dataclass(frozen=True)
+class OfferToken:
     message_id: int
 
 
@@ -104,6 +114,15 @@ def read_preferences(token: str) -> PreferencesToken:
     return PreferencesToken(*_ids("preferences", token, days=conf.settings.PREFERENCES_DAYS, parts=1))
 
 
+def keep(*, contact_id: int) -> str:
+    """A token by which somebody stays on the list, for PREFERENCES_DAYS."""
+    return _sign("keep", contact_id)
+
+
+def read_keep(token: str) -> KeepToken:
+    return KeepToken(*_ids("keep", token, days=conf.settings.PREFERENCES_DAYS, parts=1))
+
+
 def store(*, store_id: int, message_id: int) -> str:
     """A token that shows one store, and the code of one message (0: of none), for STORE_DAYS."""
     return _sign("store", store_id, message_id)
@@ -111,6 +130,16 @@ def store(*, store_id: int, message_id: int) -> str:
 
 def read_store(token: str) -> StoreToken:
     return StoreToken(*_ids("store", token, days=conf.settings.STORE_DAYS, parts=2))
+
+
+def offer(*, message_id: int) -> str:
+    """A token that applies the coupon of one message, for as long as that is good."""
+    return _sign("offer", message_id)
+
+
+def read_offer(token: str) -> OfferToken:
+    """It has no end of its own: the coupon has."""
+    return OfferToken(*_ids("offer", token, days=None, parts=1))
 
 
 def export(*, contact_id: int, message_id: int) -> str:
@@ -130,7 +159,7 @@ def _sign(purpose: str, *parts: object) -> str:
     return _signer(purpose).sign(".".join(map(str, parts)))
 
 
-def _ids(purpose: str, token: str, *, days: int, parts: int) -> list[int]:
+def _ids(purpose: str, token: str, *, days: int | None, parts: int) -> list[int]:
     return [int(part) for part in _read(purpose, token, days=days, parts=parts)]
 
 

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from retarget_plugin import conf
 from retarget_plugin.domain import events as reported
 from retarget_plugin.domain.events import Beacon, EventName
 from retarget_plugin.domain.grants import Grant
-from retarget_plugin.domain.interests import Act
+from retarget_plugin.domain.interests import CLICKED, Act
 from retarget_plugin.domain.machines import Behavior, is_machine
-from retarget_plugin.domain.vocabulary import ConsentState
+from retarget_plugin.domain.vocabulary import ConsentState, Exit, RunState
 from retarget_plugin.exceptions import Refusal
-from retarget_plugin.models import Click, Consent, Contact, DailyCount, Event, LeadForm, Message, Shop, Visitor
+from retarget_plugin.models import (
+    Click,
+    Consent,
+    Contact,
+    DailyCount,
+    Event,
+    FlowRun,
+    LeadForm,
+    Link,
+    Message,
+    Shop,
+    Visitor,
+)
 
-from . import allowances, consent, interests, links, visitors
+from . import allowances, consent, interests, links, runs, sightings, visitors, watches
 
 MINUTE = timedelta(minutes=1)
 #: A page that was looked at this long ago still explains what somebody puts into a cart.
 VISIT = timedelta(hours=12)
 #: A shop's own names are counted together: a stranger could make up any number of them.
 OTHER = "other"
+#: What of it ends a flow.
+ENDING: Mapping[Exit, Collection[str]] = {Exit.VISIT: Behavior.PAGES, Exit.ADD_TO_CART: (EventName.ADD_TO_CART,)}
 #: How often a day a browser may change its answer to the consent tool: each is kept as evidence.
 ANSWERS_A_DAY = 20
 
@@ -74,17 +90,31 @@ def record(
     with transaction.atomic():
         # Whoever erases, ends or identifies this visitor meanwhile waits for us, or we see what came of it.
         held = _held(visitor) if visitor else None
-        whose = held.contact_id if held else contact.pk if contact and not visitor else None
+        whose = held.contact if held else contact.pk if contact and not visitor else None
         if held is None and whose is None:
             _count(shop, events, is_bot=is_bot, now=now)
             return 0
-        is_bot = is_bot or (held is not None and _behavior(held, events, now=now).is_machine)
-        rows = [_row(shop, event, held, whose, is_bot=is_bot, now=now) for event in events]
+        is_bot = is_bot or (visitor is not None and held is not None and _behavior(visitor, events, now=now).is_machine)
+        rows = [_row(shop, event, visitor, whose, is_bot=is_bot, now=now) for event in events]
         Event.objects.bulk_create(rows)
-    if whose and not is_bot:
-        # Not under the visitor's lock: whoever confirms an address holds the contact first.
-        interests.add(whose, [Act(row.name, row.topic, row.at) for row in rows], now=now)
+    if is_bot:
+        return len(rows)
+    # Not under the visitor's lock: whoever confirms an address holds the contact first.
+    if held is None or held.is_watched:
+        sightings.browsed(shop, rows, visitor=visitor.pk if visitor else None, contact=whose, now=now)
+    if whose and (held is None or held.is_inside):
+        _leave(whose, rows, now=now)
+    if whose:
+        interests.add(whose, interests.shown_by(rows), now=now)
     return len(rows)
+
+
+def _leave(contact: int, rows: Sequence[Event], *, now: datetime) -> None:
+    """Being here, or putting something into a cart, is what some flows end on."""
+    for exit, names in ENDING.items():
+        moments = [row.at for row in rows if row.name in names]
+        if moments:
+            runs.leave_on(contact, exit, at=max(moments), now=now)
 
 
 def count(shop: Shop, name: str, *, address: str, is_bot: bool, now: datetime) -> None:
@@ -122,9 +152,20 @@ def _spend(name: str, subject: str, amount: int, most: int, within: timedelta, n
         raise Refusal("limited")
 
 
-def _held(visitor: Visitor) -> Visitor | None:
+class _Held(NamedTuple):
+    """A visitor whose row is locked. `is_watched`: a flow of the shop waits for what browsers tell; `is_inside`: the
+    contact is in a flow."""
+
+    contact: int | None
+    is_watched: bool
+    is_inside: bool
+
+
+def _held(visitor: Visitor) -> _Held | None:
     rows = Visitor.objects.select_for_update(no_key=True).filter(pk=visitor.pk, ended_at=None)
-    return rows.only("contact_id", "last_seen_at").first()
+    inside = Exists(FlowRun.objects.filter(contact=OuterRef("contact"), state=RunState.ACTIVE))
+    found = rows.values_list("contact", watches.awaited(OuterRef("shop"), watches.BROWSING), inside).first()
+    return _Held(*found) if found else None
 
 
 def _behavior(visitor: Visitor, events: Sequence[reported.Event], *, now: datetime) -> Behavior:
@@ -184,7 +225,24 @@ def click(code: str, *, user_agent: str, method: str, headers: Mapping[str, str]
     since_sent = now - message.sent_at if message and message.sent_at else None
     is_human = not is_machine(user_agent=user_agent, method=method, headers=headers, since_sent=since_sent)
     with transaction.atomic():
+        tells = is_human and message is not None and _tells_anew(link)
         Click.objects.create(link=link, at=now, is_human=is_human)
         if is_human and message:
             Message.objects.filter(pk=message.pk, clicked_at=None).update(clicked_at=now)
+    if is_human and message:
+        whose = message.contact.merged_into_id or message.contact_id
+        if tells:
+            interests.add(whose, [Act(CLICKED, link.topic, now)], now=now)
+        if link.topic:
+            sightings.clicked(link.shop, whose, now=now)
+        runs.leave_on(whose, Exit.CLICK, at=now, topic=link.topic, now=now)
     return link.destination
+
+
+def _tells_anew(link: Link) -> bool:
+    """True for the first click of a person on a link with a topic; who clicks twice is not twice as interested."""
+    if not link.topic:
+        return False
+    # Two clicks of one double-click are told one after the other.
+    Link.objects.select_for_update(no_key=True).filter(pk=link.pk).first()
+    return not Click.objects.filter(link=link, is_human=True).exists()

@@ -12,12 +12,12 @@ from retarget_plugin import conf
 from retarget_plugin.domain import contacts as rules
 from retarget_plugin.domain.carts import Identity as HostIdentity
 from retarget_plugin.domain.grants import Grant
-from retarget_plugin.domain.interests import WEIGHTS, Act
+from retarget_plugin.domain.interests import TOLD, Act
 from retarget_plugin.domain.partners import Partner
 from retarget_plugin.domain.vocabulary import Channel, ConsentState, Purpose
 from retarget_plugin.models import Claim, Consent, Contact, Event, Shop, Visitor
 
-from . import consent, contacts, interests
+from . import consent, contacts, interests, sightings
 
 KEY_BYTES = 32
 KEY_LENGTH = 43
@@ -75,6 +75,7 @@ def become(visitor: Visitor, contact: Contact, *, source: str, now: datetime) ->
         acts = _adopt(held)
     # Not under the visitor's lock: whoever confirms an address holds the contact first.
     interests.add(contact.pk, acts, now=now)
+    sightings.known(held, now=now)
     return held
 
 
@@ -205,7 +206,6 @@ def granted_to(visitor: Visitor) -> Grant:
 def _adopt(visitor: Visitor) -> list[Act]:
     """What was seen of the visitor and of nobody is its contact's. Answers what of it shows an interest."""
     seen = Event.objects.filter(visitor=visitor, contact=None)
-    telling = seen.filter(name__in=WEIGHTS, is_bot=False).exclude(topic="").order_by("-at")[:MAX_ACTS]
-    acts = [Act(*found) for found in telling.values_list("name", "topic", "at")]
+    acts = interests.shown_by(seen.filter(name__in=TOLD, is_bot=False).order_by("-at")[:MAX_ACTS])
     seen.update(contact=visitor.contact_id)
     return acts

@@ -7,8 +7,11 @@ from .allowances import Allowance
 from .carts import Cart
 from .consent import Consent, ConsentRecord, Suppression
 from .contacts import Contact, Identity
+from .coupons import Coupon, CouponCode, CouponPool
+from .customers import Customer, Quintiles
 from .erasures import Erasure, ErasureRequest
 from .events import DailyCount, Event
+from .experiments import Experiment
 from .flows import Flow, FlowRun, FlowVersion
 from .gateways import Breaker, Budget, Throttle
 from .installations import Installation
@@ -18,12 +21,16 @@ from .merges import Merge
 from .messages import Attempt, Decision, Message, MessageBody
 from .orders import Order
 from .overrides import Override
+from .pairs import ProductPair
 from .preferences import Preference, Topic
 from .products import Product
+from .saleor import SaleorApp, SaleorEvent
 from .shops import Shop
 from .stores import Store
 from .subscriptions import ProductSubscription
 from .visitors import Claim, Visitor
+from .watches import Watch
+from .webhooks import WebhookCall
 
 __all__ = [
     "Allowance",
@@ -36,11 +43,16 @@ __all__ = [
     "Consent",
     "ConsentRecord",
     "Contact",
+    "Coupon",
+    "CouponCode",
+    "CouponPool",
+    "Customer",
     "DailyCount",
     "Decision",
     "Erasure",
     "ErasureRequest",
     "Event",
+    "Experiment",
     "Flow",
     "FlowRun",
     "FlowVersion",
@@ -59,11 +71,17 @@ __all__ = [
     "Override",
     "Preference",
     "Product",
+    "ProductPair",
     "ProductSubscription",
+    "Quintiles",
+    "SaleorApp",
+    "SaleorEvent",
     "Shop",
     "Store",
     "Suppression",
     "Throttle",
     "Topic",
     "Visitor",
+    "Watch",
+    "WebhookCall",
 ]

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from retarget_plugin.domain.carts import Cart as CartSnapshot
 from retarget_plugin.domain.vocabulary import CartState, Stage
 
 from . import choices
 from .contacts import Contact
 from .shops import Shop
-from .touching import touch
+from .touching import IF_LATER, touch
+
+_CLAIMS = ("email", "phone", "external_id")
+#: What a touch changes in a row that is there: always; by what is claimed in passing; by a snapshot.
+_MOVED = {
+    "touched_at": "excluded.touched_at",
+    "state": "CASE WHEN {table}.state = 'ordered' THEN {table}.state ELSE 'active' END",
+}
+_CLAIMED = {
+    "stage": "CASE WHEN excluded.stage = 'cart' THEN {table}.stage ELSE excluded.stage END",
+    **{name: f"CASE WHEN excluded.{name} = '' THEN {{table}}.{name} ELSE excluded.{name} END" for name in _CLAIMS},
+}
+_TOLD = {name: f"excluded.{name}" for name in (*_CLAIMS, "currency", "total", "items", "told_at")}
 
 
 class CartQuerySet(models.QuerySet["Cart"]):
@@ -28,15 +42,18 @@ class CartQuerySet(models.QuerySet["Cart"]):
         email: str = "",
         phone: str = "",
         external_id: str = "",
+        snapshot: CartSnapshot | None = None,
+        told_at: datetime | None = None,
     ) -> int:
         """Note that cart `reference` moved, in one statement. An ordered cart stays ordered; nothing known is blanked.
 
         `email`, `phone` and `external_id` are what the shopper claimed; whose they are is settled when the cart is read.
+        A `snapshot` is all there was to know at `told_at`, the host's own time: it replaces what is known, unless that
+        was told later.
         """
-        keep_or_take = {
-            name: f"CASE WHEN excluded.{name} = '' THEN {{table}}.{name} ELSE excluded.{name} END"
-            for name in ("email", "phone", "external_id")
-        }
+        update = _MOVED | _CLAIMED
+        if snapshot is not None:
+            update = _MOVED | _TOLD | ({"stage": "excluded.stage"} if stage else {})
         return touch(
             self.model,
             host=host,
@@ -50,23 +67,20 @@ class CartQuerySet(models.QuerySet["Cart"]):
                 "email": email,
                 "phone": phone,
                 "external_id": external_id,
-                "currency": "",
-                "total": 0,
-                "items": "[]",
+                "currency": snapshot.currency if snapshot else "",
+                "total": snapshot.amount if snapshot else 0,
+                "items": json.dumps([item.to_data() for item in snapshot.items]) if snapshot else "[]",
+                "told_at": told_at,
             },
-            update={
-                "touched_at": "excluded.touched_at",
-                "state": "CASE WHEN {table}.state = 'ordered' THEN {table}.state ELSE 'active' END",
-                "stage": "CASE WHEN excluded.stage = 'cart' THEN {table}.stage ELSE excluded.stage END",
-                **keep_or_take,
-            },
+            update=update,
+            only=IF_LATER if snapshot else "",
             using=self.db,
         )
 
     def idle(self, shop: Shop, *, now: datetime) -> CartQuerySet:
         """Active carts of `shop` that nobody touched for the shop's time, longest first."""
         return self.filter(shop=shop, state=CartState.ACTIVE, touched_at__lte=now - shop.abandoned_after).order_by(
-            "touched_at"
+            "touched_at", "pk"
         )
 
 
@@ -74,7 +88,8 @@ class Cart(models.Model):
     """A cart in the shop: when it last moved, who may own it, and what was in it when it was last read.
 
     `email`, `phone`, `external_id` are claims from the shop's request; `contact` is settled when the cart is read.
-    `restored_by` is the message whose link rebuilt this cart in another browser.
+    `told_at`: the host's own time of a snapshot that came with its event. `restored_by` is the message whose link rebuilt
+    this cart in another browser.
     """
 
     shop = models.ForeignKey(
@@ -100,6 +115,7 @@ class Cart(models.Model):
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     total = models.DecimalField(_("total"), max_digits=14, decimal_places=2, default=0)
     items = models.JSONField(_("lines"), default=list, blank=True)
+    told_at = models.DateTimeField(_("told by the shop"), null=True, blank=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
     abandoned_at = models.DateTimeField(_("abandoned"), null=True, blank=True)
     ordered_at = models.DateTimeField(_("ordered"), null=True, blank=True)

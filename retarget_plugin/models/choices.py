@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from retarget_plugin.domain.coupons import CouponKind, CouponState
 from retarget_plugin.domain.leads import Ask, Devices, FormKind
 from retarget_plugin.domain.vocabulary import (
     CartState,
@@ -57,6 +58,7 @@ WAIVERS: Choices = [
     (Waiver.OPT_OUT, _("Nobody need be asked; whoever says no is left alone")),
 ]
 SUPPRESSION_REASONS: Choices = [
+    (SuppressionReason.UNENGAGED, _("No sign of life for long")),
     (SuppressionReason.BOUNCED, _("Address bounced")),
     (SuppressionReason.COMPLAINED, _("Marked as spam")),
     (SuppressionReason.UNSUBSCRIBED, _("Unsubscribed")),
@@ -68,6 +70,7 @@ PRODUCT_NEWS: Choices = [
     (ProductNews.PRICE_DROP, _("Price drop")),
 ]
 STAGES: Choices = [
+    (Stage.WINBACK, _("Win-back")),
     (Stage.SITE, _("Site")),
     (Stage.PRODUCT, _("Product")),
     (Stage.CART, _("Cart")),
@@ -109,6 +112,14 @@ REASONS: Choices = [
     (Reason.SENT, _("Handed to the provider")),
     (Reason.RETRYING, _("The provider did not take it; it is tried again")),
     (Reason.STEP_SKIPPED, _("Step skipped")),
+    (Reason.BRANCHED, _("A branch was taken")),
+    (Reason.SPLIT, _("Drawn into one path of several")),
+    (Reason.WAITED, _("A wait ended")),
+    (Reason.TAGGED, _("Tags were changed")),
+    (Reason.CALLED_OUT, _("Another system was told")),
+    (Reason.SHOP_NOTIFIED, _("The shop was told")),
+    (Reason.CHANNEL_ENDED, _("This channel is not used for the person any more")),
+    (Reason.MOVED, _("Moved to the flow's new version")),
     (Reason.FINISHED, _("Flow finished")),
     (Reason.NO_IDENTITY, _("Nobody is known for this cart")),
     (Reason.NO_ADDRESS, _("No address for this channel")),
@@ -129,6 +140,13 @@ REASONS: Choices = [
     (Reason.ACTIVE_AGAIN, _("The shopper is active again")),
     (Reason.HIGHER_INTENT, _("A flow of higher intent took over")),
     (Reason.RECENTLY_ENTERED, _("Entered this flow too recently")),
+    (Reason.COOLDOWN, _("Ordered too recently for this flow")),
+    (Reason.EXCLUSIVE, _("Inside a flow that goes with no other")),
+    (Reason.EXITED_ON, _("Did what this flow waits for")),
+    (Reason.REPUBLISHED, _("The flow was published anew without the people inside")),
+    (Reason.NO_COUPON, _("The shop made no coupon")),
+    (Reason.NOT_RECOMMENDED, _("Nothing fits to recommend")),
+    (Reason.HOLDOUT, _("Held out: what happens without a message is measured")),
     (Reason.FREQUENCY_CAP, _("Enough messages for now")),
     (Reason.QUIET_HOURS, _("Outside the allowed hours")),
     (Reason.DEADLINE_PASSED, _("Too late to be useful")),
@@ -149,6 +167,15 @@ REASONS: Choices = [
     (Reason.STOPPED_BY_STAFF, _("Stopped by staff")),
 ]
 
+COUPON_KINDS: Choices = [(CouponKind.PERCENT, _("Percent")), (CouponKind.AMOUNT, _("Amount of money"))]
+COUPON_STATES: Choices = [
+    (CouponState.RESERVED, _("Being made")),
+    (CouponState.MINTED, _("Made")),
+    (CouponState.SENT, _("Sent")),
+    (CouponState.REDEEMED, _("Redeemed")),
+    (CouponState.EXPIRED, _("Ended unused")),
+    (CouponState.TAKEN_BACK, _("Taken back")),
+]
 FORM_KINDS: Choices = [
     (FormKind.POPUP, _("Pop-up")),
     (FormKind.BAR, _("Bar")),
@@ -185,6 +212,8 @@ run_states = _callable(RUN_STATES, "run_states")
 message_kinds = _callable(MESSAGE_KINDS, "message_kinds")
 message_states = _callable(MESSAGE_STATES, "message_states")
 halts = _callable(HALTS, "halts")
+coupon_kinds = _callable(COUPON_KINDS, "coupon_kinds")
+coupon_states = _callable(COUPON_STATES, "coupon_states")
 form_kinds = _callable(FORM_KINDS, "form_kinds")
 asks = _callable(ASKS, "asks")
 devices = _callable(DEVICES, "devices")

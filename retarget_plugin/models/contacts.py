@@ -27,6 +27,7 @@ class Contact(models.Model):
     born_on = models.DateField(_("born on"), null=True, blank=True)
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
     topics_off = models.JSONField(_("topics turned off"), default=list, blank=True)
+    tags = models.JSONField(_("tags"), default=list, blank=True)
     merged_into = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged", verbose_name=_("merged into")
     )

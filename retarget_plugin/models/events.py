@@ -67,6 +67,11 @@ class Event(models.Model):
             models.Index(fields=["shop", "at"], name="retarget_event_shop"),
             models.Index(fields=["visitor", "at"], condition=Q(visitor__isnull=False), name="retarget_event_visitor"),
             models.Index(fields=["contact", "at"], condition=Q(contact__isnull=False), name="retarget_event_contact"),
+            models.Index(
+                fields=["shop", "product", "at"],
+                condition=Q(contact__isnull=False) & ~Q(product=""),
+                name="retarget_event_product",
+            ),
         ]
 
     def __str__(self) -> str:

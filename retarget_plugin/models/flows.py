@@ -7,9 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from retarget_plugin.domain.vocabulary import FlowState, RunState, Stage
+from retarget_plugin.domain.flows import Definition, parse
+from retarget_plugin.domain.vocabulary import FlowState, ProductNews, RunState, Stage
 
 from . import choices
 from .carts import Cart
@@ -79,11 +81,33 @@ class FlowVersion(models.Model):
             raise TypeError("A published version never changes; publish another one.")
         super().save(*args, **kwargs)
 
+    @cached_property
+    def parsed(self) -> Definition:
+        """What it does. Raises FlowError where it was published by a version of the plugin that read it otherwise."""
+        return parse(self.definition)
+
+
+class FlowRunQuerySet(models.QuerySet["FlowRun"]):
+    def whole(self) -> list[FlowRun]:
+        """The runs with all that is decided on; a version that many share is read once for all, without its texts."""
+        runs = list(self.select_related("shop", "flow", "cart", "contact"))
+        versions = FlowVersion.objects.defer("content").in_bulk({run.version_id for run in runs})
+        for run in runs:
+            run.contact.shop = run.shop
+            run.version = versions[run.version_id]
+        return runs
+
 
 class FlowRun(models.Model):
     """One contact going through one version about one subject. At most one open run per flow, contact and subject.
 
-    `anchored_at` is t0: the subject's last activity; every wait is measured from it. `due_at` says when to look next.
+    `anchored_at` is t0: the subject's last activity. Every time is measured from the mark: t0, or `marked_at` once a wait
+    has ended. `reached_at`: when it came to the step where it stands. `due_at` says when to look next; whoever changes
+    what was decided on sets it anew, so that a decision taken meanwhile does not count.
+
+    `arm`: where the contact was drawn, and `experiment`: the one in which this run counts. `data`: what the run speaks of
+    besides a cart, ids and slugs by noun ("product", "topic", "order"). `happened`: what its waits wait for, as {"name",
+    "at", "topic"}.
     """
 
     shop = models.ForeignKey(
@@ -101,10 +125,26 @@ class FlowRun(models.Model):
     state = models.CharField(_("state"), max_length=8, choices=choices.run_states, default=RunState.ACTIVE)
     reason = models.CharField(_("reason"), max_length=24, choices=choices.reasons, blank=True)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
+    experiment = models.ForeignKey(
+        "Experiment",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="runs",
+        verbose_name=_("experiment"),
+    )
+    arm = models.CharField(_("arm"), max_length=12, blank=True)
+    data = models.JSONField(_("what it speaks of"), default=dict, blank=True)
+    happened = models.JSONField(_("happened meanwhile"), default=list, blank=True)
     anchored_at = models.DateTimeField(_("t0"))
+    marked_at = models.DateTimeField(_("last wait ended"), null=True, blank=True)
+    reached_at = models.DateTimeField(_("at this step since"), null=True, blank=True)
     entered_at = models.DateTimeField(_("entered"))
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    objects = FlowRunQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("run")
@@ -118,7 +158,28 @@ class FlowRun(models.Model):
             models.Index(fields=["due_at"], condition=Q(state="active"), name="retarget_run_due"),
             models.Index(fields=["contact", "flow", "entered_at"], name="retarget_run_entered"),
             models.Index(fields=["shop", "entered_at"], name="retarget_run_report"),
+            models.Index(
+                fields=["entered_at"],
+                condition=~Q(state="active") & (~Q(data={}) | ~Q(happened=[])),
+                name="retarget_run_kept",
+            ),
+            models.Index(
+                fields=["experiment", "entered_at"],
+                condition=Q(experiment__isnull=False),
+                name="retarget_run_experiment",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+    @property
+    def topic(self) -> str:
+        """What it is about: what its person turned to, else the topic its flow was written for."""
+        return str(self.data.get("topic") or self.version.parsed.topic)
+
+    @property
+    def news(self) -> tuple[str, str] | None:
+        """(product, kind) of the news it brings, of a kind that people may ask for."""
+        product, kind = self.data.get("product"), self.flow.trigger
+        return (str(product), kind) if product and kind in list(ProductNews) else None

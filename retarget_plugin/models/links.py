@@ -12,7 +12,7 @@ from .shops import Shop
 class Link(models.Model):
     """A short code whose destination was fixed when the message was composed. One per message and purpose.
 
-    `is_measured`: the person agreed that it is kept who follows it.
+    `is_measured`: the person agreed that it is kept who follows it. `topic`: what is behind it, as interests are called.
     """
 
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="links", verbose_name=_("shop"))
@@ -22,6 +22,7 @@ class Link(models.Model):
     )
     purpose = models.CharField(_("purpose"), max_length=20, default="cart")
     destination = models.TextField(_("destination"))
+    topic = models.CharField(_("topic"), max_length=60, blank=True)
     is_measured = models.BooleanField(_("clicks are kept"), default=True)
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)

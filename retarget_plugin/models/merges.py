@@ -10,7 +10,8 @@ from .shops import Shop
 
 
 class Merge(models.Model):
-    """`source` became `target`. `moved` lists the primary keys that changed hands, by model name.
+    """`source` became `target`. `moved` lists the primary keys that changed hands, by model name; of runs, which stay, those
+    that count in an experiment no longer, each with that one's key.
 
     `values` are what `target` lacked and took over, and what `source` gave up for it, so that an undo is exact.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,16 +10,31 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from retarget_plugin.domain.carts import Order as OrderSnapshot
+
 from .carts import Cart
 from .contacts import Contact
 from .messages import Message
 from .shops import Shop
-from .touching import touch
+from .touching import IF_LATER, touch
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
-    def touch(self, *, host: str, scope: str, reference: str, now: datetime) -> int:
-        """Note that order `reference` was placed or changed, in one statement; it will be read again. Rows written."""
+    def touch(
+        self,
+        *,
+        host: str,
+        scope: str,
+        reference: str,
+        now: datetime,
+        snapshot: OrderSnapshot | None = None,
+        told_at: datetime | None = None,
+    ) -> int:
+        """Note that order `reference` was placed or changed, in one statement; it will be read again. Rows written.
+
+        A `snapshot` is what it will be read from, unless a later one is known; without one the host is asked.
+        """
+        update = {"touched_at": "excluded.touched_at", "read_at": "NULL", "told": "excluded.told"}
         return touch(
             self.model,
             host=host,
@@ -34,9 +50,15 @@ class OrderQuerySet(models.QuerySet["Order"]):
                 "total": 0,
                 "items": "[]",
                 "coupon_codes": "[]",
+                "discounts": "{}",
+                "counted": "{}",
                 "is_paid": True,
+                "is_by_staff": False,
+                "told": json.dumps(snapshot.to_data() if snapshot else {}),
+                "told_at": told_at,
             },
-            update={"touched_at": "excluded.touched_at", "read_at": "NULL"},
+            update=update | ({"told_at": "excluded.told_at"} if snapshot else {}),
+            only=IF_LATER if snapshot else "",
             using=self.db,
         )
 
@@ -47,7 +69,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
 class Order(models.Model):
     """An order. The event writes its reference only; it is read from the host (`read_at`), then settled.
 
-    `credited_message` is the last human click within the window, if any.
+    `paid_at` and `fulfilled_at`: when we learned it, or the host's own time where it says one; `is_by_staff`: nobody bought
+    it in the shop by themselves. `told` is what came with the event, until it is read, and `told_at` the host's own time of
+    it. `credited_message` is the last human click within the window, if any. `counted` is what of it was added to what is
+    known of products and of its contact, and `counted_at` when (`engine.purchases`).
     """
 
     shop = models.ForeignKey(
@@ -73,12 +98,20 @@ class Order(models.Model):
     total = models.DecimalField(_("total"), max_digits=14, decimal_places=2, default=Decimal(0))
     items = models.JSONField(_("lines"), default=list, blank=True)
     coupon_codes = models.JSONField(_("coupon codes"), default=list, blank=True)
+    discounts = models.JSONField(_("what each code took off"), default=dict, blank=True)
     is_paid = models.BooleanField(_("paid"), default=True)
+    is_by_staff = models.BooleanField(_("made by staff"), default=False)
+    paid_at = models.DateTimeField(_("paid on"), null=True, blank=True)
+    fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
     touched_at = models.DateTimeField(_("last event"))
+    told = models.JSONField(_("told with the event"), default=dict, blank=True, editable=False)
+    told_at = models.DateTimeField(_("told by the shop"), null=True, blank=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
     placed_at = models.DateTimeField(_("placed"))
     cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
     settled_at = models.DateTimeField(_("flows left and message credited"), null=True, blank=True)
+    counted = models.JSONField(_("counted of it"), default=dict, blank=True, editable=False)
+    counted_at = models.DateTimeField(_("counted"), null=True, blank=True, editable=False)
     credited_message = models.ForeignKey(
         Message,
         on_delete=models.SET_NULL,

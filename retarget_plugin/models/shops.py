@@ -62,6 +62,12 @@ class Shop(models.Model):
     sms_segments_per_month = models.PositiveIntegerField(
         _("SMS segments a month"), null=True, blank=True, help_text=_("Empty: no limit.")
     )
+    coupons_per_contact = models.PositiveSmallIntegerField(
+        _("coupons a month for one person"), null=True, blank=True, default=1, help_text=_("Empty: no limit.")
+    )
+    discount_per_contact = models.DecimalField(
+        _("discount a month for one person"), max_digits=12, decimal_places=2, null=True, blank=True
+    )
     email_from = models.TimeField(_("e-mail from"), default=time(0, 0))
     email_until = models.TimeField(_("e-mail until"), default=time(0, 0), help_text=_("Same as the start: all day."))
     sms_from = models.TimeField(_("SMS from"), default=time(8, 0))
@@ -77,6 +83,7 @@ class Shop(models.Model):
         blank=True,
         help_text=_("Only people who are known to be old enough are written to. Empty: no limit."),
     )
+    products_read_until = models.DateTimeField(_("products read until"), null=True, blank=True, editable=False)
     customers_told_since = models.DateField(
         _("customers are told since"),
         null=True,
@@ -87,6 +94,9 @@ class Shop(models.Model):
         ),
     )
     attribution_days = models.PositiveSmallIntegerField(_("attribution window (days)"), default=5)
+    margin_percent = models.PositiveSmallIntegerField(
+        _("margin (%)"), null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
 
     is_paused = models.BooleanField(_("paused"), default=False, help_text=_("Nothing is sent while this is on."))
     email_is_paused = models.BooleanField(_("e-mail paused"), default=False)

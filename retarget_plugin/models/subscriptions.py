@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +27,11 @@ class ProductSubscriptionQuerySet(models.QuerySet["ProductSubscription"]):
     def live(self) -> ProductSubscriptionQuerySet:
         """Those of `allowed` that wait for an answer still."""
         return self.allowed().filter(notified_at=None)
+
+    def tell(self, contact_id: int, *, product: str, kind: str, at: datetime) -> int:
+        """Whoever waited for this news of `product` has it now."""
+        waiting = self.filter(contact=contact_id, product=product, kind=kind, notified_at=None)
+        return waiting.update(notified_at=at)
 
 
 class ProductSubscription(models.Model):

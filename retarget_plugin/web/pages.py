@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import translation
@@ -29,6 +29,12 @@ REDIRECT_REFERRER = "no-referrer"
 Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
+class SeeOther(HttpResponseRedirect):
+    """303: what follows a POST is a GET, and going back does not send the POST again."""
+
+    status_code = 303
+
+
 def page(
     request: HttpRequest,
     name: str,
@@ -47,6 +53,11 @@ def page(
     response.headers["Content-Language"] = language
     patch_vary_headers(response, ["Accept-Language"])
     return private(response, referrer=PAGE_REFERRER)
+
+
+def send_on(destination: str) -> HttpResponse:
+    """Lead whoever has pressed a button on to `destination`, which does not learn from where."""
+    return private(SeeOther(destination), referrer=REDIRECT_REFERRER)
 
 
 def not_found(request: HttpRequest) -> HttpResponse:

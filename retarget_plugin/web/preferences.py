@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone, translation
@@ -43,17 +45,26 @@ def _show(
     request: HttpRequest, contact: Contact, *, done: str = "", alert: str = "", status: int = 200
 ) -> HttpResponse:
     language = pages.language_of(request, contact)
+    view = choices.of(contact, language=language, now=timezone.now())
     return pages.page(
         request,
         "preferences",
         contact=contact,
         shop=contact.shop,
         status=status,
-        view=choices.of(contact, language=language, now=timezone.now()),
+        view=replace(view, questions=tuple(_suggested(question, request.GET) for question in view.questions)),
         languages=LANGUAGES,
         done=done,
         alert=alert,
     )
+
+
+def _suggested(question: choices.Question, link: QueryDict) -> choices.Question:
+    """`question` with the answer ticked that the followed link names. Nothing is kept until the reader saves it."""
+    named = link.get(f"answer:{question.name}")
+    if named not in {option.name for option in question.options}:
+        return question
+    return replace(question, options=tuple(replace(one, is_on=one.name == named) for one in question.options))
 
 
 def _act(form: QueryDict, contact: Contact) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -21,12 +21,6 @@ from retarget_plugin.exceptions import Refusal
 from . import pages
 
 TITLE_LIMIT = 200
-
-
-class SeeOther(HttpResponseRedirect):
-    """303: what follows a POST is a GET, and going back does not send the POST again."""
-
-    status_code = 303
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def _restore(request: HttpRequest, token: str) -> HttpResponse:
         if refusal.reason != "unavailable":
             raise
         return _show(request, carts.recoverable(token), status=503)
-    return pages.private(SeeOther(destination), referrer=pages.REDIRECT_REFERRER)
+    return pages.send_on(destination)
 
 
 def _show(request: HttpRequest, recovery: carts.Recovery, *, status: int = 200) -> HttpResponse:

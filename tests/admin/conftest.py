@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -16,15 +18,20 @@ from retarget_plugin.models import (
     Attempt,
     Click,
     ConsentRecord,
+    Coupon,
+    CouponCode,
+    CouponPool,
     Flow,
     Lead,
     Link,
     MessageBody,
     Preference,
+    SaleorApp,
     Shop,
     Store,
     Suppression,
     Topic,
+    WebhookCall,
 )
 from tests.lead_forms import make_form, make_magnet
 
@@ -144,6 +151,17 @@ def everything(text="Lumen", **changes):
         created_at=rows.NOW,
     )
     Click.objects.create(link=link, at=rows.NOW, is_human=True)
+    webhook = WebhookCall.objects.create(
+        shop=shop,
+        contact=contact,
+        run=run,
+        step=text[:60],
+        url=f"https://crm.example/hook/{text}",
+        detail=text,
+        attempts_made=1,
+        due_at=rows.NOW,
+        created_at=rows.NOW,
+    )
     order = rows.order(
         shop,
         contact=contact,
@@ -201,7 +219,31 @@ def everything(text="Lumen", **changes):
         shop=shop, slug="pet", labels=said, options=[{"value": "dog", "labels": said}]
     )
     store = Store.objects.create(shop=shop, slug="lyon", name=text, street=text, city=text, note=text, country="FR")
+    app = SaleorApp.objects.create(
+        host=f"saleor{shop.pk}",
+        api_url=f"https://{shop.pk}.saleor.example/graphql/",
+        app_id=text[:120],
+        token=text,
+        jwks={"keys": [text]},
+        keys_asked_at=rows.NOW,
+        changed_at=rows.NOW,
+    )
+    terms = {
+        "kind": "percent",
+        "value": Decimal(5),
+        "created_at": rows.NOW,
+        "expires_at": rows.NOW + timedelta(days=30),
+    }
+    pool = CouponPool.objects.create(shop=shop, name=text[:120], **terms)
+    CouponCode.objects.create(shop=shop, pool=pool, code=f"{text[:40]}-FREE")
+    coupon = Coupon.objects.create(
+        shop=shop, contact=contact, message=message, flow=flow, pool=pool, code=text[:60], key=message.key,
+        currency="EUR", state="redeemed", cost=Decimal("2.50"), redeemed_at=rows.NOW, order=order, **terms,
+    )  # fmt: skip
     return SimpleNamespace(
+        coupon=coupon,
+        couponpool=pool,
+        saleorapp=app,
         topic=topic,
         preference=preference,
         store=store,
@@ -216,6 +258,7 @@ def everything(text="Lumen", **changes):
         run=run,
         message=message,
         link=link,
+        webhookcall=webhook,
         order=order,
         suppression=suppression,
     )
@@ -234,12 +277,16 @@ MODELS = (
     "suppression",
     "order",
     "link",
+    "webhookcall",
     "topic",
     "preference",
     "store",
+    "saleorapp",
+    "coupon",
+    "couponpool",
 )
 #: What an owner writes; the others only happen.
-SETTINGS = ("shop", "flow", "leadform", "magnet", "topic", "preference", "store")
+SETTINGS = ("shop", "flow", "leadform", "magnet", "topic", "preference", "store", "couponpool")
 
 
 def pages(found):
@@ -256,4 +303,5 @@ def pages(found):
         ("shop", page("shop_report_file", shop, "flows")),
         ("leadform", page("leadform_frame", found.leadform.pk, "en")),
         ("flow", page("flow_version", flow, 1)),
+        ("flow", page("flow_backtest", flow)),
     ]

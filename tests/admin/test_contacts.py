@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from retarget_plugin.engine import consent, merges
-from retarget_plugin.models import Merge
+from retarget_plugin.models import Customer, Merge, Quintiles
 
 from . import rows
 from .conftest import everything, page, queries, read
@@ -78,3 +81,49 @@ def test_a_merge_is_undone_by_a_button_that_asks_first(owner):
     assert still_merged is None
     assert merge.undone_at is not None
     assert old.merged_into is None
+
+
+def test_a_customer_is_shown_with_orders_fifths_and_interests(owner):
+    shop = rows.shop()
+    ana = rows.contact(shop, interests={"macro-lenses": {"score": 8.0, "at": timezone.now().isoformat()}})
+    last = timezone.now() - timedelta(days=3)
+    facts = {"shop": shop, "orders": 4, "spent": "1234.50", "first_order_at": last, "median_gap_days": 30.4}
+    Customer.objects.create(contact=ana, last_order_at=last, **facts)
+    bounds = {"recency": [(last - timedelta(days=days)).isoformat() for days in (400, 200, 100, 50)]}
+    Quintiles.objects.create(shop=shop, customers=50, frequency=[1, 1, 2, 4], monetary=["1", "2", "3", "4"], **bounds)
+
+    response = owner.get(page("contact_change", ana.pk))
+
+    assert [(str(label), str(value)) for label, value in response.context["standing"]] == [
+        ("Orders", "4"),
+        ("Spent", "€1,234.50"),
+        ("Last order", date_format(timezone.localtime(last), "SHORT_DATE_FORMAT")),
+        ("Between two orders", "30 days"),
+        ("Group", "Champion: buys lately, often and for much"),
+        ("Compared with others", "recency 5, frequency 4, money 5, of 5 each"),
+        ("Interests", "macro-lenses (8.0)"),
+    ]
+    assert "As a customer" in response.content.decode()
+
+
+def test_in_a_small_shop_a_customer_is_compared_with_nobody(owner):
+    shop = rows.shop()
+    ana = rows.contact(shop)
+    facts = {"shop": shop, "orders": 1, "spent": 10, "first_order_at": rows.NOW, "last_order_at": rows.NOW}
+    Customer.objects.create(contact=ana, **facts)
+    Quintiles.objects.create(shop=shop, customers=12)
+
+    standing = dict(owner.get(page("contact_change", ana.pk)).context["standing"])
+
+    assert standing["Group"] == "The shop has 12 customers; from 50 on they are compared."
+
+
+def test_who_objects_to_profiles_is_shown_without_one(owner):
+    shop = rows.shop()
+    ana = rows.contact(shop, interests={"macro": {"score": 8.0, "at": timezone.now().isoformat()}})
+    consent.withdraw(ana, channel="", purpose="profiling", source="preference centre", now=rows.NOW)
+
+    response = owner.get(page("contact_change", ana.pk))
+
+    assert response.context["standing"] == []
+    assert "As a customer" not in response.content.decode()

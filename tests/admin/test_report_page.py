@@ -11,7 +11,8 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone, translation
 
-from retarget_plugin.models import Shop
+from retarget_plugin.models import Contact, Experiment, FlowRun, Shop
+from retarget_plugin.testing import build_item
 
 from . import rows
 from .conftest import page, queries, read
@@ -46,17 +47,20 @@ def download(client, shop, table, days=7):
     return response, list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
 
 
-def test_the_four_figures_are_large(owner, shop, sold):
+def test_the_figures_are_large_and_what_was_caused_comes_first(owner, shop, sold):
     text = read(owner, page("shop_report_of", shop.pk))
 
     headlines = re.findall(r"<dt>([^<]+)</dt><dd><strong>([^<]+)</strong>", text)
     assert headlines == [
+        ("Orders caused", "Not yet known"),
+        ("Revenue caused", "Not yet known"),
         ("Abandoned carts", "3"),
         ("Messaged", "1"),
         ("Recovered orders", "1"),
         ("Recovered revenue", "€1,234.50"),
     ]
     assert "33% of the abandoned carts" in text
+    assert "75% of all carts; 0% of these were ordered after all" in text
 
 
 def test_the_drawing_has_a_group_and_the_table_a_row_for_every_day(owner, shop, sold):
@@ -66,8 +70,14 @@ def test_the_drawing_has_a_group_and_the_table_a_row_for_every_day(owner, shop, 
     assert len(re.findall(r'<rect class="rt-bar-abandoned"', drawing)) == 30
     assert "3 abandoned, 1 messaged, 1 recovered" in drawing
     assert 'role="img"' in drawing
-    cells = "".join(f'<td class="rt-number">{figure}</td>' for figure in ("3", "1", "1", "€1,234.50"))
-    assert text.count(cells) == 1
+    figures = (
+        '3<span class="rt-quiet rt-part">75%</span>',
+        "1",
+        '0<span class="rt-quiet rt-part">0%</span>',
+        "1",
+        "€1,234.50",
+    )
+    assert text.count("".join(f'<td class="rt-number">{figure}</td>' for figure in figures)) == 1
     assert len(re.findall(r'<tr><th scope="row">\d', text)) == 30
 
 
@@ -91,7 +101,64 @@ def test_every_flow_has_its_line(owner, shop, sold):
         text,
     )
     lines = [(name, re.findall(r">([^<]+)<", cells)) for name, cells in found]
-    assert lines == [("Checkout", ["1", "1", "1", "1", "€1,234.50"]), ("Quiet", ["0", "0", "0", "0", "€0.00"])]
+    assert lines == [
+        ("Checkout", ["1", "1", "1", "1", "€1,234.50", "€0.00", "–"]),
+        ("Quiet", ["0", "0", "0", "0", "€0.00", "€0.00", "–"]),
+    ]
+
+
+def experiment(flow, *, treated, held_out):
+    """People who entered ten days ago: (how many, how many ordered) of each arm."""
+    began_at = timezone.now() - timedelta(days=10)
+    drawn = Experiment.objects.create(
+        flow=flow, number=1, weights={"holdout": 20.0, "treated": 80.0}, began_at=began_at, read_at=began_at
+    )
+    for arm, (people, orders) in {"treated": treated, "holdout": held_out}.items():
+        contacts = Contact.objects.bulk_create(
+            Contact(shop=flow.shop, created_at=began_at) for _person in range(people)
+        )
+        FlowRun.objects.bulk_create(
+            FlowRun(
+                shop=flow.shop, flow=flow, version=flow.version, contact=contact, experiment=drawn, arm=arm,
+                subject="", anchored_at=began_at, entered_at=began_at, state="finished",
+            )
+            for contact in contacts
+        )  # fmt: skip
+        for contact in contacts[:orders]:
+            rows.order(flow.shop, contact=contact, placed_at=began_at + timedelta(hours=1), total=Decimal(50))
+
+
+def test_what_was_caused_stands_beside_what_was_recovered(owner, shop, sold):
+    shop.margin_percent = 40
+    shop.save()
+    experiment(sold.run.flow, treated=(400, 160), held_out=(100, 6))
+
+    text = read(owner, page("shop_report_of", shop.pk))
+
+    headlines = re.findall(r"<dt>([^<]+)</dt><dd><strong>([^<]+)</strong><span[^>]*>([^<]*)<", text)
+    assert headlines[:2] == [
+        ("Orders caused", "136", "between 72 and 182"),
+        ("Revenue caused", "€6,800.00", "between €4,161.38 and €9,438.62"),
+    ]
+    assert headlines[-1] == ("Recovered revenue", "€1,234.50", "€493.80 of it margin, after discounts of €0.00")
+    assert '<td class="rt-number">72 to 182</td>' in text
+    assert (
+        "<td>with messages / held out</td>"
+        '<td class="rt-number">400 / 100</td><td class="rt-number">0 / 0</td><td class="rt-number">40.0 / 6.0</td>'
+        '<td class="rt-number">18.0 to 45.5</td>'
+        '<td class="rt-words">Known: between 72 and 182 orders would not have been placed without it.</td>'
+    ) in text
+
+
+def test_until_it_is_known_the_report_says_how_much_is_missing(owner, shop, sold):
+    experiment(sold.run.flow, treated=(80, 16), held_out=(20, 1))
+
+    text = read(owner, page("shop_report_of", shop.pk))
+
+    assert re.search(
+        r"Not yet known\. About [\d,]+ more people have to enter, [\d,]+ days at today&#x27;s pace\.", text
+    )
+    assert '<td class="rt-number">not yet known</td>' in text
 
 
 def test_another_currency_is_told_apart(owner, shop, sold):
@@ -186,15 +253,59 @@ def test_the_days_are_downloaded(owner, shop, sold):
     response, lines = download(owner, shop, "days")
 
     yesterday = (timezone.now() - timedelta(days=1)).date().isoformat()
-    assert lines[0] == ["Day", "Abandoned carts", "Messaged", "Recovered orders", "Recovered revenue", "Currency"]
+    assert lines[0] == [
+        "Day",
+        "Abandoned carts",
+        "Messaged",
+        "Recovered orders",
+        "Recovered revenue",
+        "Currency",
+        "Ordered after all",
+        "Bought at once",
+        "Abandonment rate",
+        "Recovery rate",
+    ]
     assert len(lines) == 1 + 7
-    assert [yesterday, "3", "1", "1", "1234.50", "EUR"] in lines
+    assert [yesterday, "3", "1", "1", "1234.50", "EUR", "0", "1", "0.75", "0.0"] in lines
     assert re.fullmatch(
         rf'attachment; filename="report-{shop.pk}-days-\d{{4}}-\d\d-\d\d-\d{{4}}-\d\d-\d\d\.csv"',
         response["Content-Disposition"],
     )
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert "no-store" in response["Cache-Control"]
+
+
+def test_the_products_left_behind_are_shown_and_downloaded(owner, shop, sold):
+    lens = build_item(product_id="lens-1", title="=<b>Macro</b> lens").to_data()
+    yesterday = timezone.now() - timedelta(days=1)
+    cart = rows.cart(shop, abandoned_at=yesterday, items=[lens], state="ordered", ordered_at=timezone.now())
+    rows.cart(shop, abandoned_at=yesterday, items=[lens])
+    rows.order(shop, placed_at=yesterday, items=[lens])
+    rows.order(shop, placed_at=timezone.now(), cart=cart, items=[lens], credited_message=sold)
+
+    text = read(owner, page("shop_report_of", shop.pk))
+    _response, lines = download(owner, shop, "products")
+
+    cells = "".join(f'<td class="rt-number">{figure}</td>' for figure in (2, "67%", 0, 1, "50%", 1))
+    assert f'<th scope="row">=&lt;b&gt;Macro&lt;/b&gt; lens</th>{cells}' in text
+    assert lines == [
+        [
+            "Product",
+            "Id in the shop",
+            "Abandoned carts",
+            "Messaged",
+            "Recovered orders",
+            "Ordered after all",
+            "Bought at once",
+            "Abandonment rate",
+            "Recovery rate",
+        ],
+        ["'=<b>Macro</b> lens", "lens-1", "2", "0", "1", "1", "1", "0.6667", "0.5"],
+    ]
+
+
+def test_a_file_that_there_is_not_is_not_found(owner, shop):
+    assert owner.get(page("shop_report_file", shop.pk, "secrets")).status_code == 404
 
 
 def test_names_that_are_formulas_are_downloaded_as_text(owner, shop, sold):
@@ -215,6 +326,10 @@ def test_names_that_are_formulas_are_downloaded_as_text(owner, shop, sold):
         "Recovered orders",
         "Recovered revenue",
         "Currency",
+        "Discounts",
+        "Orders caused",
+        "at least",
+        "at most",
     ]
     assert lines[1] == [
         "'@SUM(1+1)*cmd|' /C calc'!A0",
@@ -225,4 +340,8 @@ def test_names_that_are_formulas_are_downloaded_as_text(owner, shop, sold):
         "1",
         "1234.50",
         "EUR",
+        "0.00",
+        "",
+        "",
+        "",
     ]

@@ -13,7 +13,10 @@ from graphql_relay import to_global_id
 
 from retarget_plugin.api import permissions
 from retarget_plugin.api.schema import staff_schema
+from retarget_plugin.domain.effects import Difference
 from retarget_plugin.domain.vocabulary import Channel, MessageState, Reason
+from retarget_plugin.engine import effects
+from retarget_plugin.engine.effects import ArmFigures, Effect, Report
 from retarget_plugin.models import Contact, Message, Order, Shop
 from tests.api.conftest import MESSAGES, ask, make_cart, make_message, make_run, make_user, post
 
@@ -21,8 +24,15 @@ STAFF = "/graphql/staff/"
 REPORT = """query Report($shop: ID, $since: Date, $until: Date) {
   retargetReport(shop: $shop, since: $since, until: $until) {
     shop { id name } since until abandoned messaged recovered revenue { amount currency }
-    days { date abandoned messaged recovered revenue { amount currency } }
-    flows { flow { slug name } entered sent clicked recovered revenue { amount currency } }
+    returned bought abandonmentRate recoveryRate
+    products { product title abandoned messaged returned recovered bought abandonmentRate recoveryRate }
+    days { date abandoned messaged returned bought recovered revenue { amount currency } }
+    flows {
+      flow { slug name } entered sent clicked recovered revenue { amount currency } discount { amount }
+      caused { isMeasured isKnown orders }
+    }
+    discount { amount } margin { amount }
+    caused { isMeasured isKnown orders ordersAtLeast revenue { amount } neededPeople neededDays }
     foreign { recovered revenue { amount currency } }
   }
 }"""
@@ -33,9 +43,11 @@ REPORT = """query Report($shop: ID, $since: Date, $until: Date) {
 FIELDS = {
     "retargetMessages": "{ retargetMessages { totalCount } }",
     "retargetReport": "{ retargetReport { abandoned } }",
+    "retargetExplain": '{ retargetExplain(contact: "CONTACT") { stories { flow { slug } } } }',
+    "retargetFlows": "{ retargetFlows { state } }",
 }
 MESSAGES_ONLY, REPORT_ONLY, EVERYTHING = {"retargetMessages"}, {"retargetReport"}, set(FIELDS)
-VIEW = ("view_message", "view_cart", "view_order")
+VIEW = ("view_message", "view_cart", "view_order", "view_contact", "view_flow")
 CHANGE = ("add_message", "change_message", "delete_message", "change_cart", "change_order")
 
 # Role -> how the user is made, and what that user may read. This is the whole matrix.
@@ -46,6 +58,7 @@ ROLES = {
     "staff who may write but not view": ({"is_staff": True, "permissions": CHANGE}, set()),
     "staff who may view messages": ({"is_staff": True, "permissions": ("view_message",)}, MESSAGES_ONLY),
     "staff who may view carts": ({"is_staff": True, "permissions": ("view_cart",)}, set()),
+    "staff who may view contacts": ({"is_staff": True, "permissions": ("view_contact",)}, set()),
     "staff who may view orders": ({"is_staff": True, "permissions": ("view_order",)}, set()),
     "staff who may view the figures": ({"is_staff": True, "permissions": ("view_cart", "view_order")}, REPORT_ONLY),
     "staff who may view all": ({"is_staff": True, "permissions": VIEW}, EVERYTHING),
@@ -61,8 +74,10 @@ def test_the_permission_matrix(shop, role):
     flags, allowed = ROLES[role]
     client = Client()
     client.force_login(make_user("lea", **flags))
+    contact = Contact.objects.create(shop=shop, email="ana@example.com", created_at=timezone.now())
+    queries = {field: query.replace("CONTACT", str(contact.pk)) for field, query in FIELDS.items()}
 
-    replies = {field: post(client, query, path=STAFF).json() for field, query in FIELDS.items()}
+    replies = {field: post(client, query, path=STAFF).json() for field, query in queries.items()}
 
     assert {field for field, reply in replies.items() if (reply.get("data") or {}).get(field)} == allowed
     denied = [reply for field, reply in replies.items() if field not in allowed]
@@ -71,7 +86,6 @@ def test_the_permission_matrix(shop, role):
 
 def test_the_matrix_covers_every_field_there_is():
     assert set(staff_schema.graphql_schema.query_type.fields) == set(FIELDS)
-    assert staff_schema.graphql_schema.mutation_type is None
 
 
 def test_the_anonymous_may_read_nothing(client, shop, django_assert_num_queries):
@@ -125,6 +139,40 @@ def test_a_field_declared_without_permissions_is_denied_to_all(superuser):
         guarded(None, SimpleNamespace(context=SimpleNamespace(user=superuser)))
     with pytest.raises(permissions.ApiError):
         guarded(None, SimpleNamespace(context=None))
+
+
+# --- why ----------------------------------------------------------------------------------------------------------
+
+EXPLAIN = """query Explain($contact: ID!, $flow: String) {
+  retargetExplain(contact: $contact, flow: $flow) {
+    stories { flow { slug } neverEntered { code words facts } unknown passages { state steps { step state why { code } } } }
+  }
+}"""
+
+
+def test_why_somebody_got_a_message_or_not(ask_staff, superuser, flow, contact):
+    message = make_message(contact, run=make_run(flow, contact))
+
+    reply = ask_staff(superuser, EXPLAIN, {"contact": str(message.contact_id), "flow": message.run.flow.slug})
+
+    (story,) = reply["data"]["retargetExplain"]["stories"]
+    assert story["flow"] == {"slug": message.run.flow.slug}
+    assert [step["step"] for step in story["passages"][0]["steps"]] == [message.step]
+    assert story["neverEntered"] == story["unknown"] == []
+
+
+def test_staff_are_told_what_nobody_can_know(ask_staff, superuser, contact):
+    reply = ask_staff(superuser, EXPLAIN, {"contact": str(contact.pk), "flow": "back-in-stock"})
+
+    (story,) = reply["data"]["retargetExplain"]["stories"]
+    assert [reason["code"] for reason in story["neverEntered"]] == ["flow_off", "nothing_happened"]
+    assert story["unknown"] == ["When a product was sold out, and what it cost at an earlier time, is not recorded."]
+
+
+def test_nobody_is_told_of_who_is_not_known(ask_staff, superuser, shop):
+    reply = ask_staff(superuser, EXPLAIN, {"contact": "999999"})
+
+    assert reply["errors"][0]["extensions"]["code"] == "BAD_ARGUMENT"
 
 
 # --- CSRF ---------------------------------------------------------------------------------------------------------
@@ -423,20 +471,69 @@ def test_a_report_tells_what_came_back(ask_staff, superuser, shop, march):
     report = reply["data"]["retargetReport"]
     assert report.pop("shop")["name"] == "Chez Léa"
     line = {"entered": 1, "sent": 1, "clicked": 1, "recovered": 2, "revenue": money("80.00")}
+    line |= {"discount": {"amount": "0.00"}, "caused": {"isMeasured": False, "isKnown": False, "orders": None}}
     assert {"flow": {"slug": "tests-cart", "name": "Cart left"}, **line} in report.pop("flows")
+    nothing_yet = {"recovered": 0, "revenue": money("0.00")}
+    brought_back = {"recovered": 2, "revenue": money("80.00")}
     assert report == {
         "since": "2026-03-03",
         "until": "2026-03-04",
         "abandoned": 2,
         "messaged": 1,
+        "returned": 0,
+        "bought": 2,
+        "abandonmentRate": 0.5,
+        "recoveryRate": 0.0,
+        "products": [],
         "recovered": 2,
         "revenue": money("80.00"),
+        "discount": {"amount": "0.00"},
+        "margin": None,
+        "caused": {
+            "isMeasured": False,
+            "isKnown": False,
+            "orders": None,
+            "ordersAtLeast": None,
+            "revenue": None,
+            "neededPeople": 20831,
+            "neededDays": None,
+        },
         "days": [
-            {"date": "2026-03-03", "abandoned": 2, "messaged": 1, "recovered": 0, "revenue": money("0.00")},
-            {"date": "2026-03-04", "abandoned": 0, "messaged": 0, "recovered": 2, "revenue": money("80.00")},
+            {"date": "2026-03-03", "abandoned": 2, "messaged": 1, "returned": 0, "bought": 0, **nothing_yet},
+            {"date": "2026-03-04", "abandoned": 0, "messaged": 0, "returned": 0, "bought": 2, **brought_back},
         ],
         "foreign": [{"recovered": 1, "revenue": money("35.00", "CHF")}],
     }
+
+
+def test_a_report_tells_what_was_caused(ask_staff, superuser, shop, march, monkeypatch):
+    shop.margin_percent = 40
+    shop.save()
+    known = Effect(
+        arms=(ArmFigures("holdout"),),
+        orders=Difference(0.1, 0.01, 0.0, 5_000, 0.1),
+        revenue=Difference(5.0, 1.0, 0.0, 5_000, 5.0),
+        treated=1_000,
+        is_conclusive=True,
+    )
+    monkeypatch.setattr(
+        effects, "of_flows", lambda shop, flows, **period: Report(known, {flow.pk: known for flow in flows})
+    )
+
+    reply = ask_staff(superuser, REPORT, {"since": "2026-03-03", "until": "2026-03-04"})
+
+    report = reply["data"]["retargetReport"]
+    assert report["margin"] == {"amount": "32.00"}
+    assert report["caused"] == {
+        "isMeasured": True,
+        "isKnown": True,
+        "orders": 100.0,
+        "ordersAtLeast": pytest.approx(69.6, abs=0.1),
+        "revenue": {"amount": "5000.00"},
+        "neededPeople": 0,
+        "neededDays": None,
+    }
+    assert report["flows"][0]["caused"] == {"isMeasured": True, "isKnown": True, "orders": 100.0}
 
 
 def test_both_ends_of_the_period_are_whole_days_in_the_shops_time_zone(ask_staff, superuser, shop, contact):
@@ -522,8 +619,8 @@ def test_a_report_costs_the_same_queries_however_many_carts(superuser, flow, con
     client = Client()
     client.force_login(superuser)
 
-    # Session, user and shop, then the six of the report.
-    with django_assert_num_queries(9):
+    # Session, user and shop, then the nine of the report, and one for products as none was left.
+    with django_assert_num_queries(13):
         reply = ask(client, REPORT, path=STAFF)
 
     assert reply["data"]["retargetReport"]["abandoned"] == count

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.core.signals import request_finished, request_started
 
 from retarget_plugin.models import Shop
 
@@ -38,7 +39,25 @@ def shop(db):
 
 
 @pytest.fixture
-def open_tab(chromium, live_server, settings, shop):
+def is_idle(db):
+    """`is_idle()`: whether the server has answered all that it was asked."""
+    begun, ended = [], []
+
+    def begin(**_told):
+        begun.append(1)
+
+    def end(**_told):
+        ended.append(1)
+
+    request_started.connect(begin)
+    request_finished.connect(end)
+    yield lambda: len(begun) == len(ended)
+    request_started.disconnect(begin)
+    request_finished.disconnect(end)
+
+
+@pytest.fixture
+def open_tab(chromium, live_server, settings, shop, is_idle):
     """`open_tab(width=390, ...)`: a tab in a browser of its own; options as of Playwright's `new_context`."""
     settings.RETARGET = {**settings.RETARGET, "PUBLIC_URL": live_server.url}
     contexts = []
@@ -61,6 +80,8 @@ def open_tab(chromium, live_server, settings, shop):
         # What a closing page would still tell must not arrive while the next test empties the tables.
         context.set_offline(True)
         context.close()
+    # Nor may what the server is still at: the tables would be locked.
+    eventually(is_idle)
 
 
 @pytest.fixture

@@ -75,7 +75,10 @@ def test_the_storefront_shows_its_products(page, demo):
 def test_the_report_shows_what_was_recovered(page, demo):
     page.goto(demo["Report"])
 
-    assert page.get_by_text("€727.00").first.is_visible()
+    for flow, revenue in (("Abandoned checkout", "€727.00"), ("After the purchase", "€494.10")):
+        row = page.get_by_role("row").filter(has_text=flow)
+        assert revenue in row.inner_text()
+    assert page.get_by_text("€1,221.10").first.is_visible()
     assert is_fit(page), page.trouble
 
 

@@ -104,6 +104,19 @@ def test_a_no_of_the_browser_that_came_later_ends_an_older_yes(open_tab):
     assert Visitor.objects.get().ended_at is not None
 
 
+def test_what_happened_in_one_moment_stays_in_its_order(tab, heard):
+    # A clock that stands still while the page loads, and moves at every look afterwards.
+    tab.add_init_script("let reads = 0; Date.now = () => 1_700_000_000_000 + (window.moves ? ++reads : 0)")
+    tab.goto("/product/")
+    tab.evaluate("moves = true")
+
+    tab.goto("/article/")
+
+    assert eventually(lambda: heard)
+    ages = {event["n"]: event["a"] for event in heard[0][1]["events"]}
+    assert ages["page_view"] == ages["view_item"] == 1
+
+
 @pytest.mark.promise
 def test_typing_sends_nothing(tab, promise):
     tab.goto("/checkout/")

@@ -56,3 +56,17 @@ def over_postmark(settings: Any, server: Any, **options: Any) -> EmailChannel:
     if HAS_MAILERS:
         known["timeout"] = (0.3, 0.3)
     return channel_over(settings, POSTMARK, **{**known, **options})
+
+
+def over(settings: Any, vendor: str, server: Any) -> EmailChannel:
+    """The project sends over `vendor` of anymail's, at `server`."""
+    backend = f"anymail.backends.{vendor}.EmailBackend"
+    if HAS_MAILERS:
+        return channel_over(settings, backend, api_key=server.token, api_url=server.url, timeout=(0.3, 0.3))
+    settings.EMAIL_BACKEND = backend
+    settings.ANYMAIL = {
+        f"{vendor.upper()}_API_KEY": server.token,
+        f"{vendor.upper()}_API_URL": server.url,
+        "REQUESTS_TIMEOUT": (0.3, 0.3),
+    }
+    return EmailChannel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from decimal import Decimal
 
 import pytest
 import requests
@@ -145,7 +146,11 @@ def test_masked_number(number, shown):
     ("received", "number"),
     [
         ("33612345678", "+33612345678"),
+        ("0033612345678", "+33612345678"),
         (" +33612345678 ", "+33612345678"),
+        ("0612345678", "0612345678"),
+        ("33612345678 ext. 5", "33612345678 ext. 5"),
+        ("3" * 16, "3" * 16),
         ("36180", "36180"),
         ("MyShop", "MyShop"),
         ("٣٣٦١٢٣٤٥٦٧٨", "٣٣٦١٢٣٤٥٦٧٨"),
@@ -154,3 +159,49 @@ def test_masked_number(number, shown):
 )
 def test_received_number(received, number):
     assert numbers.e164(received) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "cost"),
+    [
+        (0.7, "0.7"),
+        (2, "2"),
+        ("0.03330000", "0.0333"),
+        ("-0.00750", "0.0075"),
+        (0, "0"),
+        (Decimal("0.05"), "0.05"),
+        ("0.000004", "0"),
+        ("1e-999999", "0"),
+        ("999999.99", "999999.99"),
+        ("1000000", None),
+        (1e99, None),
+        ("9" * 4000, None),
+        ("NaN", None),
+        ("sNaN", None),
+        (float("inf"), None),
+        ("0,05", None),
+        ("free", None),
+        ("", None),
+        (True, None),
+        (None, None),
+        ([1], None),
+    ],
+)
+def test_cost(written, cost):
+    found = answers.cost(written)
+
+    assert found == (None if cost is None else Decimal(cost))
+    assert found is None or found.as_tuple().exponent == -5
+
+
+@pytest.mark.parametrize(
+    ("written", "segments"),
+    [(1, 1), ("2", 2), (99, 99)],
+)
+def test_segments(written, segments):
+    assert answers.segments(written) == segments
+
+
+@pytest.mark.parametrize("written", [100, 0, "0", -1, 1.5, "٢", True, None, "", "two", [1]])
+def test_what_is_no_number_of_segments(written):
+    assert answers.segments(written) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from dataclasses import replace
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -11,10 +13,12 @@ import pytest
 
 from retarget_plugin.channels import headers
 from retarget_plugin.domain.vocabulary import OutcomeKind
+from tests.fakes.keyed_mail import BrevoServer, ResendServer
 from tests.fakes.postmark import PostmarkServer
 from tests.fakes.smtp import SmtpServer
+from tests.promises import length
 
-from .mailers import EMAIL, over_postmark, over_smtp
+from .mailers import EMAIL, over, over_postmark, over_smtp
 
 pytestmark = pytest.mark.delivery
 
@@ -117,6 +121,7 @@ def cases():
         "from_name",
         "subject",
         "unsubscribe_url",
+        "unsubscribe_mailbox",
         "message_id",
         "idempotency_key",
     ):
@@ -126,12 +131,15 @@ def cases():
         yield pytest.param({"tags": ("fine", value)}, "tags[1]", id=f"tag: {name}")
         yield pytest.param({"metadata": {"key": value}}, "metadata[0]", id=f"metadata: {name}")
         yield pytest.param({"metadata": {value: "value"}}, "metadata[0] key", id=f"metadata key: {name}")
-    for field in ("to", "from_email", "reply_to"):
+    for field in ("to", "from_email", "reply_to", "unsubscribe_mailbox"):
         for name, value in ADDRESSES.items():
-            if value or field != "reply_to":
+            if value or field in ("to", "from_email"):
                 yield pytest.param({field: value}, field, id=f"{field}: {name}")
     for name, value in URLS.items():
         yield pytest.param({"unsubscribe_url": value}, "unsubscribe_url", id=f"unsubscribe_url: {name}")
+    for field in ("message_id", "idempotency_key"):
+        for value in ("", " x", "x ", "x y", "dörte", "x\u200b"):
+            yield pytest.param({field: value}, field, id=f"{field}: {value!a}")
     yield pytest.param({"subject": "a" * 256}, "subject", id="subject: too long")
     yield pytest.param({"from_name": "a" * 151}, "from_name", id="from_name: too long")
     yield pytest.param({"tags": ("a" * 201,)}, "tags[0]", id="tag: too long")
@@ -209,6 +217,151 @@ def test_fit_value_arrives_as_it_is_at_one_recipient(settings, name):
     assert {entry["Name"] for entry in posted["Headers"]} == {"List-Unsubscribe", "List-Unsubscribe-Post"}
     assert "," not in posted["To"]
     assert not {"Cc", "Bcc"} & set(posted)
+
+
+LONG = "https://x.example/" + "a" * 850
+
+
+@pytest.mark.parametrize(
+    ("url", "mailbox", "header"),
+    [
+        (
+            "https://x.example/u",
+            "stop+1-abc@in.x.example",
+            "<https://x.example/u>, <mailto:stop+1-abc@in.x.example?subject=unsubscribe>",
+        ),
+        (
+            "https://x.example/u",
+            "a&b?c%d@in.x.example",
+            "<https://x.example/u>, <mailto:a%26b%3Fc%25d@in.x.example?subject=unsubscribe>",
+        ),
+        # Both would not fit into a line.
+        (LONG, "stop+1-abc@" + "in." * 40 + "x.example", f"<{LONG}>"),
+        # The button of RFC 8058 needs the link.
+        ("", "stop@in.x.example", None),
+    ],
+)
+def test_the_address_that_unsubscribes_stands_behind_the_link(settings, url, mailbox, header):
+    email = replace(EMAIL, unsubscribe_url=url, unsubscribe_mailbox=mailbox)
+
+    with SmtpServer() as server:
+        over_smtp(settings, server).send(email)
+
+    [received] = server.messages
+    assert received.message["List-Unsubscribe"] == header
+
+
+# --- every value, every field, four ways out --------------------------------------------------------------------
+
+
+BREAKS = [
+    "\r\n",
+    "\n",
+    "\r",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "%0d%0a",
+    "\\r\\n",
+    "&#13;&#10;",
+    "=0D=0A",
+]
+SMUGGLED = ["Bcc: thief@evil.example", " To: thief@evil.example", "\r\nRCPT TO:<thief@evil.example>", ".\r\nQUIT"]
+HOSTILE = list(
+    dict.fromkeys(
+        [
+            *UNFIT.values(),
+            *ADDRESSES.values(),
+            *URLS.values(),
+            *(f"x{end}{more}" for end in BREAKS for more in SMUGGLED),
+        ]
+    )
+)
+FIELDS = {
+    **{
+        name: lambda value, name=name: {name: value}
+        for name in (
+            "to",
+            "from_email",
+            "reply_to",
+            "from_name",
+            "subject",
+            "unsubscribe_url",
+            "unsubscribe_mailbox",
+            "message_id",
+            "idempotency_key",
+        )
+    },
+    "tag": lambda value: {"tags": (value,)},
+    "metadata": lambda value: {"metadata": {"key": value}},
+    "metadata key": lambda value: {"metadata": {value: "value"}},
+}
+KNOWN = {
+    *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"),
+    *("list-unsubscribe", "list-unsubscribe-post", "content-transfer-encoding"),
+    # Brevo's and Resend's own, by which anymail hands tags, metadata and keys over.
+    *("x-mailin-custom", "idempotencykey", "x-tags", "x-metadata"),
+}
+
+
+def addressed(server):
+    """What each message that arrived says: (recipients, names of header lines, values of header lines)."""
+    if isinstance(server, SmtpServer):
+        return [(each.recipients, list(each.message), list(each.message.values())) for each in server.messages]
+    found = []
+    for sent in server.sent:
+        document = {name.lower(): value for name, value in sent.items()}
+        named = [document[name] for name in ("to", "cc", "bcc") if document.get(name)]
+        people = [one for each in named for one in (each if isinstance(each, list) else [each])]
+        people = [one if isinstance(one, str) else one["email"] for one in people]
+        lines = document.get("headers") or {}
+        pairs = [(line["Name"], line["Value"]) for line in lines] if isinstance(lines, list) else list(lines.items())
+        found.append((people, [name for name, _value in pairs], [str(value) for _name, value in pairs]))
+    return found
+
+
+@pytest.mark.promise
+def test_no_value_adds_a_header_or_a_recipient_anywhere(settings, promise):
+    chosen = random.Random(13).sample(HOSTILE, length(16, len(HOSTILE)))
+    ways = {
+        "SMTP": (SmtpServer, over_smtp),
+        "Postmark": (PostmarkServer, over_postmark),
+        "Brevo": (BrevoServer, lambda settings, server: over(settings, "brevo", server)),
+        "Resend": (ResendServer, lambda settings, server: over(settings, "resend", server)),
+    }
+    emails = [
+        replace(EMAIL, **{"idempotency_key": f"k{place}.{number}", **change(value)})
+        for place, change in enumerate(FIELDS.values())
+        for number, value in enumerate(chosen)
+    ]
+    tally, smuggled = Counter(), []
+    for name, (fake, channel_to) in ways.items():
+        with fake() as server, channel_to(settings, server) as channel:
+            tally.update(channel.send(email).kind.value for email in emails)
+            arrived = addressed(server)
+        tally["arrived"] += len(arrived)
+        smuggled += [
+            (name, people, lines)
+            for people, lines, values in arrived
+            if len(people) != 1
+            or "," in people[0]
+            or not {line.lower() for line in lines} <= KNOWN
+            or len(lines) != len(set(lines))
+            or any(character in value for value in values for character in "\r\n")
+        ]
+
+    promise(
+        "X13",
+        run=f"{len(chosen)} hostile strings in each of {len(FIELDS)} header-bound values, by {', '.join(ways)}",
+        figure=f"{len(smuggled)} with another header or recipient; {tally['rejected']} refused, {tally['arrived']} arrived",
+        bar="0 with another header or recipient, and every one refused or sent",
+        holds=not smuggled
+        and tally["arrived"] == tally["accepted"] > 0
+        and tally["accepted"] + tally["rejected"] == len(ways) * len(emails),
+    )
 
 
 # Python's modern parser puts spaces between the encoded-words of a name (gh-128110); the older one reads by RFC 2047.

@@ -6,28 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from retarget_plugin.channels import EmailChannel
 from retarget_plugin.domain.vocabulary import OutcomeKind
 from tests.fakes.keyed_mail import BrevoServer, ResendServer
 from tests.fakes.web import Fault, Reply
 
-from .mailers import EMAIL, HAS_MAILERS, LOCMEM, channel_over
+from .mailers import EMAIL, LOCMEM, channel_over, over
 
 pytestmark = pytest.mark.delivery
-
-
-def over(settings, vendor, server):
-    """The project sends over `vendor` of anymail's, at `server`."""
-    backend = f"anymail.backends.{vendor}.EmailBackend"
-    if HAS_MAILERS:
-        return channel_over(settings, backend, api_key=server.token, api_url=server.url, timeout=(0.3, 0.3))
-    settings.EMAIL_BACKEND = backend
-    settings.ANYMAIL = {
-        f"{vendor.upper()}_API_KEY": server.token,
-        f"{vendor.upper()}_API_URL": server.url,
-        "REQUESTS_TIMEOUT": (0.3, 0.3),
-    }
-    return EmailChannel()
 
 
 @pytest.fixture

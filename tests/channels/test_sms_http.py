@@ -14,6 +14,7 @@ from retarget_plugin.domain.messages import DeliveryEvent, InboundSms
 from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import TEXT, NetworkGatewayContract
+from tests.fakes import webhooks
 from tests.fakes.plain_gateway import PlainGatewayServer
 from tests.fakes.web import Reply
 
@@ -29,9 +30,22 @@ OPTIONS = {
     "connect_seconds": 0.3,
     "read_seconds": 0.3,
 }
+RECEIPTS = {
+    "receipts": {
+        "message_id": "ref",
+        "gateway_id": "id",
+        "status": "state",
+        "code": "err",
+        "recipient": "msisdn",
+        "statuses": {"delivered": ["DELIVRD"], "failed": ["UNDELIV", "2"]},
+        "permanent_codes": ["1"],
+    },
+    "inbound": {"sender": "from", "text": "message", "to": "shortcode"},
+}
 
 
 class TestHttpGateway(NetworkGatewayContract):
+    gateway_class = HttpGateway
     rejected_number = "+33600000001"
     opted_out_number = "+33600000004"
     secrets = (PlainGatewayServer.token,)
@@ -43,10 +57,17 @@ class TestHttpGateway(NetworkGatewayContract):
             yield server
 
     def make(self, url, **options):
-        return HttpGateway(**{**OPTIONS, "url": f"{url}/v1/messages", **options})
+        return HttpGateway(**{**OPTIONS, **RECEIPTS, "url": f"{url}/v1/messages", **options})
 
     def sent(self, gateway):
         return [(message["to"], message["text"]) for message in self.server.sent]
+
+    def report_delivery(self, provider, sent, url):
+        report = {"ref": TEXT.message_id, "id": sent.gateway_id, "state": "DELIVRD", "msisdn": TEXT.to}
+        webhooks.post(url, report)
+
+    def receive_stop(self, provider, sent, url):
+        webhooks.post(url, {"from": TEXT.to, "message": "STOP", "shortcode": "36180"})
 
     def test_body_is_filled_in_one_pass_and_empty_entries_are_left_out(self, gateway, provider):
         gateway.send(replace(TEXT, text="{to} {receipt_url}"))
@@ -179,20 +200,6 @@ def test_check_names_the_option(options, words):
 
     assert [problem for problem in gateway.check() if words in problem and 'RETARGET["SMS"]["fr"]' in problem]
     assert gateway.send(TEXT).kind is OutcomeKind.MISCONFIGURED
-
-
-RECEIPTS = {
-    "receipts": {
-        "message_id": "ref",
-        "gateway_id": "id",
-        "status": "state",
-        "code": "err",
-        "recipient": "msisdn",
-        "statuses": {"delivered": ["DELIVRD"], "failed": ["UNDELIV", "2"]},
-        "permanent_codes": ["1"],
-    },
-    "inbound": {"sender": "from", "text": "message", "to": "shortcode"},
-}
 
 
 class TestReceipts:

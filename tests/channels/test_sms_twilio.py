@@ -16,7 +16,8 @@ from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import TEXT, NetworkGatewayContract
 from tests.fakes.twilio import TwilioServer
-from tests.fakes.web import Call, Reply, WebFake
+from tests.fakes.web import Reply
+from tests.fakes.webhooks import Receiver
 
 pytestmark = pytest.mark.delivery
 
@@ -38,6 +39,7 @@ def gateway_for(url, **options):
 
 
 class TestTwilioGateway(NetworkGatewayContract):
+    gateway_class = TwilioGateway
     rejected_number = "+15005550001"
     opted_out_number = "+15005550004"
     secrets = (TwilioServer.auth_token, TwilioServer.api_key_secret)
@@ -54,6 +56,17 @@ class TestTwilioGateway(NetworkGatewayContract):
 
     def sent(self, gateway):
         return [(message["to"], message["body"]) for message in self.server.sent]
+
+    def told(self, gateway):
+        sid = gateway.send(TEXT).gateway_id
+        self.server.sent[-1] |= {"price": "-0.00750", "price_unit": "USD"}
+        return gateway.look_up(sid)
+
+    def report_delivery(self, provider, sent, url):
+        provider.report(sent.gateway_id, "delivered")
+
+    def receive_stop(self, provider, sent, url):
+        provider.receive(url, sender=TEXT.to, to=SENDER, text="STOP")
 
     def test_request_is_twilios(self, gateway, provider):
         gateway.send(replace(TEXT, receipt_url=f"{RECEIPTS}?k=1"))
@@ -237,18 +250,6 @@ class TestTwilioGateway(NetworkGatewayContract):
         [text] = gateway.parse_inbound(request)
         assert (text.sender, text.to, text.text) == (TEXT.to, SENDER, "Stop")
         assert gateway.send(TEXT).kind is OutcomeKind.OPTED_OUT
-
-
-class Receiver(WebFake):
-    """The shop's end of the webhooks: takes everything."""
-
-    def answer(self, call: Call) -> Reply:
-        return Reply(204)
-
-    def request(self, call: Call) -> WebhookRequest:
-        return WebhookRequest(
-            method=call.method, url=f"{self.url}{call.target}", body=call.body, headers=call.headers, form=call.form
-        )
 
 
 # --- signatures ------------------------------------------------------------------------------------------------

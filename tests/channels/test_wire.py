@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from retarget_plugin.channels.sms import transport
 from retarget_plugin.channels.sms.transport import Answer, Transport
+from tests import inside
 from tests.fakes.web import Call, Fault, Reply, WebFake, closed_port
 
 
@@ -23,9 +24,10 @@ class Server(WebFake):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A PEM file with a key and its self-signed certificate for 127.0.0.1."""
+    """A PEM file with a key and its self-signed certificate for 127.0.0.1 and loopback.example."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("loopback.example")]
     now = datetime.datetime.now(datetime.UTC)
     built = (
         x509.CertificateBuilder()
@@ -35,7 +37,7 @@ def certificate(tmp_path_factory):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -75,6 +77,16 @@ def test_trusted_certificate(line, server, certificate, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
 
     assert line.call("POST", server.url, form={"a": "b"}).document == {"fine": True}
+
+
+@pytest.mark.parametrize(("name", "calls"), [("loopback.example", 1), ("127.0.0.1.example.com", 0)])
+def test_a_certificate_is_that_of_the_name_and_not_of_its_address(line, server, certificate, monkeypatch, name, calls):
+    inside.Net(monkeypatch)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+    line.call("POST", server.url.replace("127.0.0.1", name), form={"a": "b"})
+
+    assert len(server.calls) == calls
 
 
 @pytest.mark.parametrize(

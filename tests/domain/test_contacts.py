@@ -2,7 +2,7 @@
 
 import pytest
 
-from retarget_plugin.domain.contacts import normalize_email, normalize_phone
+from retarget_plugin.domain.contacts import is_costly, normalize_email, normalize_phone
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,24 @@ def test_numbers_have_one_form(typed, country, stored):
 )
 def test_numbers_that_must_not_be_texted_are_refused(typed):
     assert normalize_phone(typed, "FR") == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "is_so"),
+    [
+        ("+33892701239", True),  # premium
+        ("+33811000000", True),  # shared cost
+        ("+19005551234", True),
+        ("+979123456789", True),
+        ("+8821612345678", True),  # satellite
+        ("+881612345678", True),
+        ("+870773111632", True),
+        ("+33612345678", False),
+        ("+15005550006", False),
+        ("+447700900123", False),
+        ("+99912345678", False),
+        ("36111", False),
+    ],
+)
+def test_numbers_that_bill_more_than_a_text_are_known(number, is_so):
+    assert is_costly(number) is is_so

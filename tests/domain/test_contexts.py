@@ -189,10 +189,36 @@ def test_a_line_with_no_price_at_all_stops_the_message(price):
 
 def test_a_coupon_is_told_in_the_readers_words():
     coupon = contexts.coupon_context(
-        "MERCI-7K2P", percent=Decimal(5), expires_at=datetime(2026, 12, 1, 10, tzinfo=UTC), locale="fr-FR"
+        "MERCI-7K2P",
+        percent=Decimal(5),
+        expires_at=datetime(2026, 12, 1, 10, tzinfo=UTC),
+        is_applied=False,
+        locale="fr-FR",
     )
 
-    assert coupon == {"code": "MERCI-7K2P", "text": "5\u00a0%", "expires": "1 décembre 2026"}
+    assert coupon == {
+        "code": "MERCI-7K2P",
+        "text": "5\u00a0%",
+        "amount": None,
+        "expires": "1 décembre 2026",
+        "is_applied": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("worth", "locale", "text"),
+    [
+        ({"percent": Decimal("7.5")}, "fr", "7,5\u00a0%"),
+        ({"percent": Decimal("12.00")}, "en", "12%"),
+        ({"amount": Decimal(10), "currency": "EUR"}, "fr", "10,00\u00a0€"),
+        ({"amount": Decimal("9.5"), "currency": "USD"}, "en", "$9.50"),
+    ],
+)
+def test_a_coupon_promises_no_more_and_no_less_than_it_gives(worth, locale, text):
+    coupon = contexts.coupon_context("A", **worth, expires_at=datetime(2026, 12, 1, 10, tzinfo=UTC), locale=locale)
+
+    assert coupon["text"] == text
+    assert (coupon["amount"] or {}).get("text") == (text if "amount" in worth else None)
 
 
 def test_a_cart_is_told_line_by_line():

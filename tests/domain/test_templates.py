@@ -288,6 +288,23 @@ def test_known_and_local_variables_are_no_slip(source):
 
 
 @pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        ("Hello {{ contact.first_name }}", {"contact"}),
+        ("{{ stop | default: '' }}", set()),
+        ("{% if product %}{{ product.title }}{% endif %}", set()),
+        ("{% unless coupon %}x{% endunless %}{{ coupon.code }}", set()),
+        ("{{ product.title }} {% if product.price %}{{ product.price.text }}{% endif %}", set()),
+        ("{% for one in posts %}{{ one.title }}{% endfor %}", {"posts"}),
+        ("{%- case topic.slug -%}{%- when 'a' -%}x{%- endcase -%}{{ shop.name | upcase }}", {"shop"}),
+        ("{% assign first = posts[0] %}{{ first.title }}", {"posts"}),
+    ],
+)
+def test_what_a_text_cannot_do_without_is_what_it_does_not_ask_for_first(source, needed):
+    assert templates.needs(source) == needed
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ("Your cart", "Your cart"),

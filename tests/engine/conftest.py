@@ -14,6 +14,7 @@ from retarget_plugin.engine import carts, flows, tick
 from retarget_plugin.models import Message
 from retarget_plugin.models.clock import Stopwatch
 from retarget_plugin.testing import Clock, build_cart, build_contact, build_shop
+from retarget_plugin.testing.plugin import retarget  # noqa: F401 - a fixture
 
 EMAIL, PHONE = "ana@example.com", "+33612345678"
 

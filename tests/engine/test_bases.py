@@ -138,7 +138,7 @@ def test_every_answer_names_its_evidence_or_its_source(shop):
     assert standing(british, cart=left_cart(british)).ground.basis is LegalBasis.NEGOTIATION
     refusal = standing(person(shop, "DE")).facts
     assert (refusal["country"], refusal["rule"], refusal["status"], refusal["read_on"]) == (
-        "DE", "customer", "U", "2026-11-22",
+        "DE", "customer", "unverified", "2026-11-22",
     )  # fmt: skip
     assert "no exception for customers was read" in refusal["source"]
 

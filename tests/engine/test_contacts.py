@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from retarget_plugin.domain.carts import Identity
@@ -70,6 +72,21 @@ def test_the_account_that_made_a_contact_completes_it(shop, clock):
 
     made.refresh_from_db()
     assert made.phone == "+33612345678"
+
+
+def test_the_contacts_own_account_says_how_old_it_is_and_nobody_else(shop, clock):
+    born_on = date(1990, 5, 1)
+    ana = contacts.resolve(shop, Identity(email="ana@example.com"), now=clock.now)
+
+    contacts.resolve(shop, Identity(email="ana@example.com", born_on=born_on), now=clock.now)
+    contacts.resolve(shop, Identity(external_id="7", email="ana@example.com", born_on=born_on), now=clock.now)
+    ana.refresh_from_db()
+    assert ana.born_on is None
+
+    proven = Identity(external_id="7", email="ana@example.com", is_verified=True, born_on=born_on)
+    contacts.resolve(shop, proven, now=clock.now)
+    ana.refresh_from_db()
+    assert ana.born_on == born_on
 
 
 def test_two_known_people_are_never_merged_by_one_cart(shop, clock):

@@ -144,7 +144,7 @@ def test_a_cart_that_changed_since_it_was_written_about_is_written_about_anew(sh
         patch.setattr(
             composing,
             "compose",
-            lambda message, **facts: written.append(facts["cart"].amount) or compose(message, **facts),
+            lambda message, **facts: written.append(facts["subject"].cart.amount) or compose(message, **facts),
         )
         delivery.dispatch(now=shopping.clock.now)
 
@@ -176,6 +176,20 @@ def test_a_gateway_in_trouble_is_left_alone_but_for_one_probe(shopping):
 
 
 @pytest.mark.django_db
+def test_a_text_says_no_in_the_words_of_the_gateway_that_stands_in(shopping, due_text, settings, monkeypatch):  # noqa: F811
+    memory = {"BACKEND": "retarget_plugin.channels.sms.memory.MemoryGateway"}
+    own = {**memory, "STOP": "STOP au 36111", "FALLBACK": "other"}
+    monkeypatch.setitem(settings.RETARGET["SMS"], "default", own)
+    monkeypatch.setitem(settings.RETARGET["SMS"], "other", {**memory, "STOP": "STOP au 36222"})
+    now = shopping.clock.now
+    Breaker.objects.create(name="sms:default", open_until=now + timedelta(minutes=10), changed_at=now)
+
+    delivery.dispatch(now=now)
+
+    [text] = MemoryGateway.outbox
+    assert text.text.endswith(" STOP au 36222")
+
+
 def test_a_gateway_that_asks_for_time_gets_it_from_everybody(shopping):
     crowd(shopping, 4)
     MemoryGateway.answers = [Outcome(kind=OutcomeKind.RATE_LIMITED, retry_after=60.0)]

@@ -72,6 +72,56 @@ def test_help_and_small_talk_change_nothing(ana, texted, clock):
     assert standing(ana) == ("granted", "granted", [])
 
 
+def test_help_is_answered_at_once_and_once_a_day(ana, texted, clock):
+    hear(clock, "Help", "INFO", "aide svp")
+    delivery.dispatch(now=clock.now)
+
+    [answer] = MemoryGateway.outbox
+    assert answer.to == PHONE
+    assert answer.text.startswith(
+        "Lumen Camera: texts about your cart and offers, frequency varies. Msg & data rates may apply."
+    )
+    assert "Help: help@shop.example.com." in answer.text
+    assert answer.text.endswith(" STOP to end.")
+    clock.advance(hours=25)
+    hear(clock, "HELP")
+    delivery.dispatch(now=clock.now)
+    assert len(MemoryGateway.outbox) == 2
+
+
+def test_help_is_left_to_a_gateway_that_gives_it_itself(ana, texted, clock, settings):
+    entry = {**settings.RETARGET["SMS"]["default"], "HELP": False}
+    settings.RETARGET = {**settings.RETARGET, "SMS": {"default": entry}}
+
+    assert hear(clock, "HELP") == {"help": 1}
+
+    assert Message.objects.filter(template="help").count() == 0
+
+
+def test_help_after_a_stop_and_from_a_stranger_stays_unanswered(ana, texted, clock):
+    hear(clock, "STOP", "HELP")
+    assert hear(clock, "HELP", sender="+33698765432") == {"unmatched": 1}
+
+    assert Message.objects.filter(template="help").count() == 0
+
+
+def test_of_shops_that_share_a_number_the_one_that_wrote_last_gives_help(ana, texted, clock):
+    sister = build_shop(scope="outlet", name="Lumen Outlet")
+    other = build_contact(sister, now=clock.now, channels=("sms",), phone=PHONE)
+    hand_over(sister, contact=other, channel="sms", now=clock.now)
+
+    hear(clock, "HELP")
+
+    assert Message.objects.get(template="help").shop == sister
+
+
+def test_a_start_that_comes_twice_opens_once_and_every_stop_counts(ana, texted, clock):
+    heard = [hear(clock, word, gateway_id="SM1") for word in ("STOP", "START", "STOP", "START", "STOP")]
+
+    assert heard == [{"stop": 1}, {"start": 1}, {"stop": 1}, {"repeated": 1}, {"stop": 1}]
+    assert standing(ana) == ("withdrawn", "granted", ["stopped"])
+
+
 def test_start_opens_again_what_stop_closed_in_the_words_of_the_yes_before(ana, texted, clock):
     hear(clock, "STOP")
 
@@ -88,6 +138,15 @@ def test_start_also_undoes_a_stop_that_the_provider_told_first(ana, texted, cloc
 
     hear(clock, "START")
 
+    assert standing(ana) == ("granted", "granted", [])
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["33612345678", "0612345678", "+33 6 12 34 56 78", "＋３３６１２３４５６７８", "36111", "+336123456780", "", "Ana"],
+)
+def test_no_other_writing_of_a_number_is_taken_for_it(ana, texted, clock, sender):
+    assert hear(clock, "STOP", sender=sender) == {"unmatched": 1}
     assert standing(ana) == ("granted", "granted", [])
 
 

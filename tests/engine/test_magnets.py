@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
 from django.db import connection, connections
 
 from retarget_plugin.domain.magnets import Discount, Event, Files, Gift, Kind, Option, OptionType, file_name
-from retarget_plugin.engine import magnets
+from retarget_plugin.engine import delivery, magnets, notices
 from retarget_plugin.exceptions import TemplateError
 from retarget_plugin.models import Lead, MagnetCode
 from tests.contracts.kinds import KindContract
@@ -183,3 +184,21 @@ def test_eight_workers_give_eight_different_codes(shop, clock):
 )
 def test_a_file_name_is_only_a_name(typed, kept):
     assert file_name(typed) == kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_shop_is_asked_for_a_code_outside_of_any_transaction(shop, host, clock, monkeypatch):
+    magnet = make_magnet(shop, kind="discount", options=TEN_PERCENT, now=clock.now)
+    lead = make_lead(shop, magnet=magnet, now=clock.now)
+    gift = {"lead": lead.pk, "language": "en"}
+    letter = {"channel": "email", "template": "magnet", "context": gift, "within": timedelta(days=1), "now": clock.now}
+    notices.queue(shop, lead.contact, **letter)
+    in_transaction = []
+    make = host.create_coupon
+    monkeypatch.setattr(
+        host, "create_coupon", lambda spec: in_transaction.append(connection.in_atomic_block) or make(spec)
+    )
+
+    sent = delivery.dispatch(now=clock.now)
+
+    assert (sent["accepted"], in_transaction) == (1, [False])

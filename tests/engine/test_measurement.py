@@ -9,6 +9,7 @@ import pytest
 from django.core import mail
 
 from retarget_plugin import hosts
+from retarget_plugin.domain.subjects import Subject
 from retarget_plugin.engine import attribution, composing, consent, delivery, tracking
 from retarget_plugin.models import Cart, Click, Flow, FlowRun, Link, Message, Order
 from retarget_plugin.testing import build_cart, build_contact
@@ -84,7 +85,9 @@ def test_the_provider_is_asked_to_measure_only_with_leave(shop, clock, is_measur
         pk=message.pk
     )
 
-    outgoing = composing.compose(message, cart=build_cart(), is_measured=is_measured, now=clock.now).outgoing
+    outgoing = composing.compose(
+        message, subject=Subject(cart=build_cart()), is_measured=is_measured, now=clock.now
+    ).outgoing
 
     assert (outgoing.track_opens, outgoing.track_clicks) == (is_measured, is_measured)
 

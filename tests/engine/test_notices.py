@@ -9,8 +9,9 @@ from django.core import mail
 
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.vocabulary import Channel, SuppressionReason
-from retarget_plugin.engine import composing, consent, delivery, installation, ledger, letters, notices
-from retarget_plugin.models import Budget, Contact, Lead, LeadForm, Magnet, MagnetFile, Message
+from retarget_plugin.engine import composing, consent, delivery, flows, installation, ledger, letters, notices
+from retarget_plugin.exceptions import TemplateError
+from retarget_plugin.models import Budget, Contact, Flow, FlowRun, Lead, LeadForm, Magnet, MagnetFile, Message
 from retarget_plugin.testing import build_contact
 
 pytestmark = [pytest.mark.django_db, pytest.mark.delivery]
@@ -48,6 +49,12 @@ def test_it_needs_no_grant_waits_for_no_hour_and_counts_against_no_cap(shop, con
 
     assert [message.state for message in sent] == ["accepted"] * 5
     assert (len(mail.outbox), len(MemoryGateway.outbox)) == (3, 2)
+
+
+def test_a_text_that_somebody_asked_for_is_no_marketing(send):
+    send(channel="sms")
+
+    assert [text.is_marketing for text in MemoryGateway.outbox] == [False]
 
 
 def test_it_holds_up_no_reminder(shopping, send, contact):
@@ -173,7 +180,20 @@ def lead(shop, contact, clock):
 
 
 @pytest.fixture
-def write(shop, contact, lead, clock):
+def told(shop, clock):
+    """Somebody has come to the step of a flow that tells the shop."""
+    flow = Flow.objects.create(shop=shop, slug="told", name="VIP", trigger="")
+    note = {"subject": {"en": "A good customer waits"}, "text": {"en": "Please call."}}
+    definition = {"trigger": "order_placed", "stage": "site", "steps": [{"key": "n", "notify": note}]}
+    version = flows.publish(flow, definition, {}, now=clock.now)
+    person = build_contact(shop, now=clock.now, email="vip@example.com")
+    return FlowRun.objects.create(
+        shop=shop, flow=flow, version=version, contact=person, anchored_at=clock.now, entered_at=clock.now
+    )
+
+
+@pytest.fixture
+def write(shop, contact, lead, told, clock):
     """Compose one message without sending it."""
 
     def act(template, channel, *, locale=""):
@@ -183,6 +203,7 @@ def write(shop, contact, lead, clock):
         context = {
             "confirm": {"records": [wish.record_id], "leads": [lead.pk], "address": "", "language": "es"},
             "magnet": {"lead": lead.pk, "language": "es"},
+            "note": {"run": told.pk, "step": "n"},
         }
         message = notices.queue(
             shop,
@@ -193,14 +214,19 @@ def write(shop, contact, lead, clock):
             within=timedelta(hours=1),
             now=clock.now,
         )
-        return composing.compose(message, cart=None, now=clock.now)
+        return composing.compose(message, now=clock.now)
 
     return act
 
 
+#: What goes to the shop's own people is no text.
+LETTERS = [
+    (name, channel) for name in letters.TEMPLATES for channel in Channel if (name, channel) != ("note", Channel.SMS)
+]
+
+
 @pytest.mark.parametrize("locale", ["en", "fr", "es"])
-@pytest.mark.parametrize("channel", list(Channel))
-@pytest.mark.parametrize("template", list(letters.TEMPLATES))
+@pytest.mark.parametrize(("template", "channel"), LETTERS)
 def test_every_letter_is_whole_in_every_language(write, template, channel, locale):
     composed = write(template, channel, locale=locale)
 
@@ -213,7 +239,20 @@ def test_every_letter_is_whole_in_every_language(write, template, channel, local
         assert composed.text.count("https://shop.example.com/retarget/r/") == 1
         assert composed.segments <= 2
     else:
-        assert composed.html.count('<a href="https://shop.example.com/retarget/') >= 1
+        button = "admin/retarget_plugin/contact" if template == "note" else "retarget"
+        assert composed.html.count(f'<a href="https://shop.example.com/{button}/') >= 1
+
+
+def test_what_is_not_written_for_a_channel_is_told_and_breaks_nothing_else(write):
+    with pytest.raises(TemplateError, match="note/sms: it is not written for this channel"):
+        write("note", "sms")
+
+
+def test_a_note_about_somebody_who_is_gone_is_told_and_not_sent(write, told):
+    told.delete()
+
+    with pytest.raises(TemplateError, match="note: the step it belongs to is gone"):
+        write("note", "email")
 
 
 def test_the_question_says_nothing_that_a_stranger_typed(write):

@@ -60,6 +60,8 @@ def test_every_column_that_can_hold_a_text_of_a_person_is_planted(ana):
         "ProductSubscription.price", "Consent.state", "Click.is_human", "Claim.address",
         "Cart.email", "Cart.phone", "Cart.external_id", "Order.email", "Order.phone", "Lead.email", "Lead.phone",
         "ProductSubscription.email",
+        "Customer.orders", "Customer.spent", "Customer.first_order_at", "Customer.last_order_at",
+        "Customer.median_gap_days",
     }  # fmt: skip
 
 
@@ -184,7 +186,7 @@ def test_an_erasure_says_what_went_and_who_asked(ana, clock):
     assert erasure.removed == {
         "Contact": 1, "Identity": 1, "Visitor": 1, "Claim": 1, "Event": 2, "Lead": 1, "ProductSubscription": 1,
         "ConsentRecord": 1, "Consent": 1, "Cart": 1, "Order": 1, "Message": 1, "MessageBody": 1, "Attempt": 1,
-        "Decision": 1, "Link": 1, "Click": 1,
+        "Decision": 1, "Link": 1, "Click": 1, "Coupon": 1, "Customer": 1, "FlowRun": 1, "Watch": 1, "WebhookCall": 1,
     }  # fmt: skip
 
 

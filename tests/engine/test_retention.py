@@ -20,6 +20,7 @@ from retarget_plugin.models import (
     Claim,
     ConsentRecord,
     Contact,
+    Coupon,
     Decision,
     Event,
     FlowRun,
@@ -30,6 +31,7 @@ from retarget_plugin.models import (
     Order,
     Throttle,
     Visitor,
+    WebhookCall,
 )
 from tests import canaries
 from tests.promises import length
@@ -65,8 +67,18 @@ KINDS = {
     "leads": lambda: Lead.objects.exists(),
     "bodies": lambda: MessageBody.objects.exists(),
     "carts": lambda: Cart.objects.exclude(email="").exists(),
-    "details": lambda: Decision.objects.exists() or Attempt.objects.exclude(detail="").exists(),
+    "details": lambda: any(
+        rows.exists()
+        for rows in (
+            Decision.objects.all(),
+            Attempt.objects.exclude(detail=""),
+            FlowRun.objects.exclude(data={}),
+            FlowRun.objects.exclude(happened=[]),
+            WebhookCall.objects.all(),
+        )
+    ),
     "links": lambda: Link.objects.exists(),
+    "coupons": lambda: Coupon.objects.exclude(code="").exists(),
     "orders": lambda: Order.objects.exclude(email="").exists(),
 }
 
@@ -106,6 +118,18 @@ def test_sums_stay(ana, clock):
     assert (cart.items, cart.contact, order.items, order.contact) == ([], None, [], None)
     assert (message.detail, message.context, attempt.detail, attempt.consent_id) == ("", {}, "", ana.record.pk)
     assert FlowRun.objects.count() == 1
+
+
+def test_whoever_is_still_inside_a_flow_keeps_what_it_is_about(ana, clock):
+    FlowRun.objects.update(state="active", ended_at=None)
+    told = ana.run.data
+    later(clock, days=181)
+    while_inside = FlowRun.objects.get().data
+
+    FlowRun.objects.update(state="exited", ended_at=clock.now)
+    later(clock, days=1)
+
+    assert (while_inside, FlowRun.objects.get().data) == (told, {})
 
 
 def test_a_cart_that_nothing_came_of_goes(shop, clock):
@@ -216,6 +240,7 @@ def test_two_workers_do_not_purge_at_once(ana, clock):
 # -- in small batches -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.promise
 def test_no_statement_of_a_large_purge_takes_long(shop, clock, promise):
     count = length(5_000, 1_000_000)

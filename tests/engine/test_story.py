@@ -9,6 +9,7 @@ import pytest
 from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.carts import Order as OrderSnapshot
+from retarget_plugin.domain.flows import FlowError
 from retarget_plugin.engine import carts, consent, delivery, flows, orders
 from retarget_plugin.exceptions import Refusal
 from retarget_plugin.models import Cart, Contact, Decision, Flow, FlowRun, Message
@@ -419,15 +420,28 @@ def test_a_template_error_parks_its_message_and_no_other(shopping, mailoutbox):
     assert [mail.to for mail in mailoutbox] == [["bob@example.com"]]
 
 
-def test_a_flow_that_reads_what_nobody_fills_is_not_turned_on(shopping):
+def test_a_flow_that_reads_what_nobody_fills_is_not_published(shopping):
     flow = Flow.objects.get(slug="abandoned-cart")
-    flows.turn_off(flow, now=shopping.clock.now)
     definition, messages = shipped("abandoned_cart")
     messages["reminder"]["en"]["subject"] = "Hello {{ cart.totla }}"
-    flows.publish(flow, definition, messages, now=shopping.clock.now)
+
+    with pytest.raises(FlowError) as refused:
+        flows.publish(flow, definition, messages, now=shopping.clock.now)
+
+    assert "reminder/en/subject: nothing is known of cart.totla (line 1, column 10)" in str(refused.value)
+    flow.refresh_from_db()
+    assert (flow.state, flow.version.number) == ("on", 1)
+
+
+def test_a_version_of_before_that_reads_what_nobody_fills_is_not_turned_on(shopping):
+    flow = Flow.objects.get(slug="abandoned-cart")
+    flows.turn_off(flow, now=shopping.clock.now)
+    compiled = flow.version.content
+    compiled["reminder"]["languages"]["en"]["subject"] = "Hello {{ cart.totla }}"
+    type(flow.version).objects.filter(pk=flow.version_id).update(content=compiled)
 
     with pytest.raises(Refusal) as refused:
-        flows.turn_on(flow, now=shopping.clock.now)
+        flows.turn_on(Flow.objects.get(pk=flow.pk), now=shopping.clock.now)
 
     assert "reminder/en/subject: nothing is known of cart.totla (line 1, column 10)" in str(refused.value)
     flow.refresh_from_db()

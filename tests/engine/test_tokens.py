@@ -163,6 +163,7 @@ def test_no_forged_token_of_any_kind_is_accepted(promise):
     )
 
 
+@pytest.mark.alone
 @pytest.mark.promise
 def test_how_long_a_refusal_takes_says_nothing_about_the_signature(promise):
     """The signature is compared in constant time: one that is right but for its end is refused as fast as any other."""

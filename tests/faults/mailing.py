@@ -61,8 +61,8 @@ class Mailing:
             anchored_at=now,
             entered_at=now,
         )
-        sent = next(one["send"] for one in flow.version.definition["steps"] if one["key"] == step)
-        return delivery.queue(run, step=step, channel=sent["channel"], due_at=now, not_after=now + deadline, now=now)
+        channel = flow.version.parsed.step(step).channel
+        return delivery.queue(run, step=step, channel=channel, due_at=now, not_after=now + deadline, now=now)
 
     def send(self) -> None:
         """Whatever can go at this moment."""

@@ -81,6 +81,7 @@ def roll(rig: Rig, workers: list[Worker]) -> list[float]:
         # One that has begun to work, as a deployment's old workers have; or has had the time to, where nothing is due.
         while not worker.output.read_text() and time.monotonic() - worker.started_at < SECONDS_TO_BEGIN:
             time.sleep(0.02)
+        wait_until(worker.is_ready_to_leave, 60)
         leaving.append((worker, time.monotonic()))
         worker.terminate()
         workers[place : place + 1] = rig.start(1)

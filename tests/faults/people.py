@@ -60,8 +60,10 @@ def settle_in(shop: Any, people: Sequence[tuple[str, str]], *, now: datetime) ->
         for recipient, channel in people
     )
     granted = {"purpose": "marketing", "state": "granted"}
+    # Enough for any country.
+    asked = {"source": "test", "wording": "Write to me.", "is_confirmed": True}
     records = ConsentRecord.objects.bulk_create(
-        ConsentRecord(shop=shop, contact=contact, channel=channel, source="test", at=now, **granted)
+        ConsentRecord(shop=shop, contact=contact, channel=channel, **asked, at=now, **granted)
         for contact, (_recipient, channel) in zip(contacts, people, strict=True)
     )
     Consent.objects.bulk_create(

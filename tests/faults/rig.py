@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tests import services
+from tests import awake, services
 from tests.fakes.plain_gateway import PlainGatewayServer
 from tests.fakes.smtp import SmtpServer
 
@@ -108,7 +109,8 @@ class Rig:
         """People who left a cart, each due exactly one message at once. `is_queued`: swept already, messages waiting."""
         first = len(self.ledger)
         people = {f"person{number}@example.com": "email" for number in range(first, first + emails)}
-        people |= {f"+33612{number:05}7": "sms" for number in range(first + emails, first + emails + texts)}
+        now = datetime.now(UTC)
+        people |= {awake.number_of(number, now=now): "sms" for number in range(first + emails, first + emails + texts)}
         self.ledger |= people
         path = self.folder / f"ledger{first}.json"
         path.write_text(json.dumps(people))

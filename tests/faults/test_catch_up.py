@@ -103,6 +103,26 @@ def test_what_somebody_missed_comes_in_the_order_it_was_due(outage, promise):
     )
 
 
+@pytest.mark.parametrize("first", ["sms", "reminder"])
+@pytest.mark.parametrize("minutes", [1, 10, 100])
+def test_of_two_that_wait_in_two_lanes_the_first_comes_first(mailing, promise, first, minutes):
+    second = {"sms": "reminder", "reminder": "sms"}[first]
+    who = {"email": "reader@example.com", "phone": "+33612400001"}
+    for step, waits in ((second, minutes - 0.5), (first, minutes)):
+        mailing.queue("abandoned-cart", step, due_at=mailing.clock.now - timedelta(minutes=waits), **who)
+
+    run_until_over(mailing)
+
+    sent = list(Message.objects.filter(state="accepted").order_by("sent_at").values_list("step", flat=True))
+    promise(
+        "T6",
+        run=f"{first} was due {minutes} minutes ago and {second} half a minute after it",
+        figure=", ".join(sent),
+        bar=f"{first}, {second}",
+        holds=sent == [first, second],
+    )
+
+
 def test_two_steps_due_at_once_do_not_come_at_once(mailing, outage, promise):
     gaps = [(second.sent_at - first.sent_at).total_seconds() / 60 for first, second in outage.pairs]
 

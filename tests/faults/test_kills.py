@@ -129,7 +129,7 @@ def test_a_crew_told_to_stop_over_and_over_leaves_as_quietly_as_told_once(make_r
 
 @pytest.mark.promise
 def test_eight_workers_claim_each_message_once_and_none_is_idle(make_rig, promise):
-    rig = make_rig(LEASE_SECONDS=120, BATCH_SIZE=length(20, 200), SMS=paper.SETTINGS)
+    rig = make_rig(LEASE_SECONDS=120, BATCH_SIZE=length(5, 200), SMS=paper.SETTINGS)
     rig.prepare(texts=length(400, 40_000), is_queued=True)
 
     workers = rig.start(8)

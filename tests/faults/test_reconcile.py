@@ -64,6 +64,10 @@ def test_with_events_lost_the_state_is_that_rebuilt_from_the_shop(street, chance
             street.reconcile()
             street.pass_by()
             late += street.orders != street.purchases
+        # Whatever chance had them do, there is one of each to compare.
+        street.agree("zoe@example.com")
+        street.buy(street.fill("zoe@example.com"))
+        street.fill("zoe@example.com")
         events = len(lost)
         for _pass in range(13):
             street.wait(minutes=5)

@@ -17,6 +17,8 @@ RESUME_SECONDS = 30
 #: E-mail and SMS leave a worker side by side, one message at a time each: so many outcomes may be at hand when it begins.
 IN_FLIGHT = 2
 LEASE_SECONDS = 10
+#: What a far end takes for each: however long it takes to bring a shortage about, it finds sends that are left.
+ANSWER_SECONDS = length(0.5, 0.1)
 
 SHORTAGES = {
     "tables that are full": lambda rig: shortages.refused_writes(rig, "53100"),
@@ -100,6 +102,7 @@ def test_a_full_disk_under_sqlite_stops_the_sends_before_the_attempt(tmp_path, p
 
 
 def start_sending(rig, each):
+    rig.smtp.answer_seconds = rig.gateway.answer_seconds = ANSWER_SECONDS
     workers = rig.start(2)
     sends.wait_for(rig, number=each // 2)
     return workers

@@ -12,9 +12,11 @@ from decimal import Decimal
 
 import pytest
 
-from retarget_plugin.engine import delivery, flows
+from retarget_plugin.domain import content
+from retarget_plugin.domain.flows import FlowError
+from retarget_plugin.engine import delivery, flows, layouts
 from retarget_plugin.exceptions import TemplateError
-from retarget_plugin.models import FlowVersion, Message, MessageBody, Shop
+from retarget_plugin.models import Flow, FlowVersion, Message, MessageBody, Shop
 from retarget_plugin.testing import build_item
 from tests.promises import length
 
@@ -85,6 +87,14 @@ def publish(mailing, written):
     return flows.publish(flow, definition, {"reminder": message}, now=mailing.clock.now)
 
 
+def publish_unread(mailing, written):
+    """As it was published by a version that did not write messages to a made-up reader first."""
+    version = publish(mailing, FINE)
+    message = {"channel": "email", "en": written, "es": written}
+    compiled = content.compile_messages({"reminder": message}, layouts.shipped(), trigger=version.parsed.trigger)
+    FlowVersion.objects.filter(pk=version.pk).update(content=compiled)
+
+
 def test_a_syntax_error_is_not_published(mailing):
     in_use = mailing.flows["abandoned-cart"].version
 
@@ -107,10 +117,21 @@ def test_a_message_that_is_too_long_as_a_whole_is_not_published(mailing, body, p
         publish(mailing, {"subject": "Your cart", "body": body})
 
 
+LONG_LOOP = f"{{% for i in (1..900) %}}{'x' * 50}{{% endfor %}}"
+
+
+def test_what_would_eat_time_or_memory_is_not_published(mailing):
+    in_use = mailing.flows["abandoned-cart"].version
+
+    with pytest.raises(FlowError, match=r"reminder/en/body/\d+: too many turns of a loop"):
+        publish(mailing, {"subject": "Your cart", "body": [LONG_LOOP] * 50})
+
+    assert Flow.objects.get(slug="abandoned-cart").version == in_use
+
+
 @pytest.mark.parametrize(("paragraphs", "state"), [(1, "accepted"), (50, "parked")])
 def test_the_parts_of_a_message_share_one_budget(mailing, paragraphs, state):
-    long_loop = f"{{% for i in (1..900) %}}{'x' * 50}{{% endfor %}}"
-    publish(mailing, {"subject": "Your cart", "body": [long_loop] * paragraphs})
+    publish_unread(mailing, {"subject": "Your cart", "body": [LONG_LOOP] * paragraphs})
     message = mailing.queue("abandoned-cart", "reminder")
 
     mailing.send()
@@ -197,7 +218,7 @@ HOLE = re.compile(r"\b(None|nil|null|NaN|Undefined)\b|\{\{|\{%|\b(Hi|Hello|Bonjo
 
 def test_a_hole_is_filled_or_its_message_stays(mailing, promise):
     chance = random.Random(SEED)
-    steps = [(slug, step["key"]) for slug, flow in mailing.flows.items() for step in flow.version.definition["steps"]]
+    steps = [(slug, step.key) for slug, flow in mailing.flows.items() for step in flow.version.parsed.sends]
 
     for _case in range(CASES):
         holes = {name: SHOP_HOLES[name] for name in SHOP_HOLES if chance.random() < 0.3}
@@ -245,7 +266,7 @@ def test_a_hole_is_filled_or_its_message_stays(mailing, promise):
     ],
 )
 def test_only_an_author_may_leave_a_hole(mailing, paragraph, name, read):
-    publish(mailing, {"subject": "Your cart", "body": ["First.", paragraph]})
+    publish_unread(mailing, {"subject": "Your cart", "body": ["First.", paragraph]})
     message = mailing.queue("abandoned-cart", "reminder", first_name=name)
 
     mailing.send()

@@ -18,6 +18,7 @@ import pytest
 
 from retarget_plugin.domain import calendars, flows
 from retarget_plugin.domain.calendars import Window
+from retarget_plugin.domain.facts import Facts
 from retarget_plugin.engine import hours
 from retarget_plugin.models import Contact, Shop
 
@@ -87,7 +88,7 @@ def test_a_wait_takes_as_long_as_it_says(promise, chance):
         definition = flow_of(after=delay, deadline=delay + 3600)
         # The shop says when in its own way: in UTC, or by its local clock.
         local = timezone(timedelta(seconds=clock.offset(start)))
-        asked = {"anchored_at": zones.instant(start).astimezone(chance.choice([UTC, local])), "facts": frozenset()}
+        asked = {"anchored_at": zones.instant(start).astimezone(chance.choice([UTC, local])), "facts": Facts()}
         due = start + delay
 
         wait = flows.next_step(definition, 0, now=zones.instant(due - 1), **asked)
@@ -113,7 +114,7 @@ def test_a_wait_takes_as_long_as_it_says(promise, chance):
 def test_a_wait_from_a_local_time_is_as_long():
     eve = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Paris"))
 
-    wait = flows.next_step(flow_of(after=86_400, deadline=90_000), 0, anchored_at=eve, now=eve, facts=frozenset())
+    wait = flows.next_step(flow_of(after=86_400, deadline=90_000), 0, anchored_at=eve, now=eve, facts=Facts())
 
     assert wait.until == datetime(2026, 3, 29, 11, tzinfo=UTC)
 

@@ -20,6 +20,7 @@ from tests.fakes.twilio import TwilioServer
 from tests.shop.models import Product
 
 TUESDAY_TEN_IN_PARIS = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+CART_FLOWS = ("abandoned-cart", "abandoned-checkout")
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 
 
@@ -37,7 +38,7 @@ def twilio():
 
 @pytest.fixture
 def town(transactional_db, settings, mailbox, twilio):
-    """The shop is open, its flows are on, and time is in our hands."""
+    """The shop is open, what brings carts back is on, and time is in our hands."""
     over_smtp(settings, mailbox, timeout=3)
     options = {
         "account_sid": twilio.account_sid,
@@ -51,7 +52,7 @@ def town(transactional_db, settings, mailbox, twilio):
     with time_machine.travel(TUESDAY_TEN_IN_PARIS, tick=False) as clock:
         shop = build_shop(sms_sender="")
         Product.objects.create(name="Macro lens", price=499)
-        for flow in Flow.objects.filter(shop=shop):
+        for flow in Flow.objects.filter(shop=shop, slug__in=CART_FLOWS):
             flows.turn_on(flow, now=timezone.now())
         yield Town(shop, clock, mailbox, twilio)
         channels.get_email().close()

@@ -1,4 +1,4 @@
-"""The story of `./run demo` on PostgreSQL, with Valkey, two Celery workers and beat, as README starts them."""
+"""The main story of `./run demo` on PostgreSQL, with Valkey, two Celery workers and beat, as README starts them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_left_reminded_restored_elsewhere_ordered_and_reported(town):
     town.wait(days=1)
     town.wait(days=1)
     assert (len(town.twilio.sent), len(town.mailbox.messages)) == (1, 1)
-    seen = reports.overview(town.shop, since=town.shop.created_at, until=timezone.now())
+    seen = reports.overview(town.shop, since=town.shop.created_at, until=timezone.now(), now=timezone.now())
     assert (seen.abandoned, seen.messaged, seen.recovered, seen.revenue) == (1, 1, 1, 499)
 
 

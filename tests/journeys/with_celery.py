@@ -1,4 +1,4 @@
-"""Tells the demo's story with real workers: `python -m tests.journeys.with_celery`, addresses from the environment.
+"""Tells the demo's main story with real workers: `python -m tests.journeys.with_celery`, addresses from the environment.
 
 The clock of a database server cannot be moved. Instead everything that happened is made older, which comes to the same.
 """
@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from examples.oscar_shop import __main__ as demo
 from examples.oscar_shop.inbox import Inbox, free_port
+from tests import awake
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 40
@@ -58,6 +59,9 @@ class AgingClock:
             quiet = quiet + 1 if not any(self.due().values()) else 0
             time.sleep(0.3)
 
+    def sleep(self) -> None:
+        """This shop texts at any hour."""
+
     def due(self) -> dict[str, int]:
         from retarget_plugin.models import Cart, FlowRun, Message, Order, Shop
         from retarget_plugin.models.clock import database_now
@@ -86,24 +90,46 @@ def main() -> int:
 
     from django.conf import settings
 
+    from examples.oscar_shop.abandoned_checkout import AbandonedCheckout
     from examples.oscar_shop.server import serve
-    from retarget_plugin.models import Shop
+    from retarget_plugin.domain import whereabouts
 
-    # The test runs at any hour of any day; this shop texts at all of them.
-    Shop.objects.update(sms_from="00:00", sms_until="00:00", sms_on_sundays=True, sms_on_holidays=True)
+    number = awake.number_of(1, now=datetime.now(UTC))
+    text_at_any_hour(whereabouts.country_of(number))
     settings.DATA.mkdir(parents=True, exist_ok=True)
     crew: list[subprocess.Popen[bytes]] = []
     try:
         crew += [start("worker", "--concurrency=2", "-n", f"{name}@%h") for name in ("one", "two")]
         crew.append(start("beat", "--schedule", str(settings.DATA / "beat")))
         with serve(port) as server:
-            return 0 if demo.tell(server.url, inbox, AgingClock()) else 1
+            story = AbandonedCheckout(url=server.url, inbox=inbox, clock=AgingClock(), number=number)
+            return 0 if demo.play(story) else 1
     finally:
         for process in crew:
             process.terminate()
         for process in crew:
             process.wait(20)
         inbox.close()
+
+
+def text_at_any_hour(country: str) -> None:
+    """The test runs at any hour of any day, so this shop texts at all of them, and asks nobody twice."""
+    from retarget_plugin.domain.vocabulary import Channel, Waiver
+    from retarget_plugin.engine import overrides
+    from retarget_plugin.models import Shop
+    from retarget_plugin.models.clock import database_now
+
+    Shop.objects.update(sms_from="00:00", sms_until="00:00", sms_on_sundays=True, sms_on_holidays=True)
+    for channel in Channel:
+        overrides.make(
+            Shop.objects.get(),
+            country=country,
+            channel=channel,
+            waiver=Waiver.UNCONFIRMED,
+            reason="A test: she answers from where it is day.",
+            by=None,
+            now=database_now(),
+        )
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:

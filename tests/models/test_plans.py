@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from retarget_plugin.engine import flows, gates, ledger
+from retarget_plugin.engine import flows, gates, ledger, reports, retention
 from retarget_plugin.models import Cart, Click, FlowRun, Link, Message, Order
-from retarget_plugin.testing import build_contact, build_shop
+from retarget_plugin.testing import build_contact, build_item, build_shop
 
 pytestmark = [
     pytest.mark.django_db,
@@ -93,6 +93,22 @@ def test_service_messages_are_found_behind_a_long_queue_by_index(shop):
     assert "Seq Scan" not in found
 
 
+def test_the_products_left_behind_are_counted_by_index(shop):
+    fill(Cart, carts(shop, "abandoned"))
+    Cart.objects.filter(pk__in=Cart.objects.order_by("pk")[:200]).update(
+        abandoned_at=NOW, items=[build_item().to_data()]
+    )
+
+    with CaptureQueriesContext(connection) as queries:
+        lines = reports.product_lines(shop, since=NOW - timedelta(days=30), until=NOW + timedelta(days=1))
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {queries[0]['sql']}")
+        found = json.dumps(cursor.fetchone()[0])
+    assert [line.abandoned for line in lines] == [200]
+    assert "retarget_cart_abandoned" in found
+
+
 def test_recovery_reads_expired_leases_by_index(shop):
     fill(Message, messages(shop, build_contact(shop, now=NOW), "accepted"))
 
@@ -130,6 +146,36 @@ def test_runs_that_are_due_are_read_by_index(shop):
 
     assert "retarget_run_due" in found
     assert "Seq Scan" not in found
+
+
+def test_runs_that_are_past_their_time_and_say_something_still_are_found_by_index(shop, monkeypatch):
+    flow, contact = flows.install(shop, now=NOW)[0], build_contact(shop, now=NOW)
+    old = NOW - timedelta(days=3000)
+    fill(
+        FlowRun,
+        [
+            FlowRun(
+                shop=shop, flow=flow, version=flow.version, contact=contact, subject=f"cart:{n}",
+                state="active" if n < 100 else "finished", anchored_at=NOW, due_at=None,
+                entered_at=old if n % 2 else NOW, ended_at=NOW, data={"product": "1"} if n < 3000 or not n % 2 else {},
+            )
+            for n in range(MANY)
+        ],
+    )  # fmt: skip
+
+    with CaptureQueriesContext(connection) as queries:
+        removed = retention.purge(now=NOW)
+
+    looks = [query["sql"] for query in queries if query["sql"].startswith("SELECT") and "happened" in query["sql"]]
+    plans = []
+    for look in looks:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {look}")
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+    # Of 20,000 runs 1,450 are old, over, and say something: two batches, and a look that finds nothing more.
+    assert (removed["details"], len(looks)) == (1450, 3)
+    assert [found for found in plans if "retarget_run_kept" not in found] == []
+    assert FlowRun.objects.filter(entered_at=old).exclude(data={}).count() == 50
 
 
 def test_the_gate_finds_orders_by_person_and_by_address_by_index(shop):

@@ -16,6 +16,7 @@ from retarget_plugin.engine import notices, optin, tokens
 from retarget_plugin.models import Cart, Contact, Lead, Link, Message, Store
 from tests.lead_forms import make_form, make_magnet
 from tests.shop.models import Basket, Line
+from tests.web.conftest import make_coupon, make_message
 
 #: Where visits are counted, without a word about whose they were; and what a message tells about its own links.
 COUNTED = {"Click", "DailyCount", "Event", "Allowance"}
@@ -24,8 +25,8 @@ NOTED = {"Message": {"clicked_at"}, "Lead": {"downloaded_at"}, "Contact": {"inte
 
 
 def names() -> set[str]:
-    """The names of all addresses in urls.py."""
-    return {str(pattern.name) for pattern in urls.urlpatterns}
+    """The names of all addresses in urls.py. One without a name is another way to write one that has it."""
+    return {str(pattern.name) for pattern in urls.urlpatterns if pattern.name}
 
 
 def public(cart: Cart, message: Message, link: Link) -> dict[str, list[str]]:
@@ -44,21 +45,31 @@ def public(cart: Cart, message: Message, link: Link) -> dict[str, list[str]]:
     )
     made = {
         "short_link": [link.code],
+        "offer": [tokens.offer(message_id=make_coupon(make_message(contact)).message_id)],
         "recover": [tokens.recovery(cart_id=cart.pk, contact_id=contact.pk, message_id=message.pk)],
         "unsubscribe": [tokens.unsubscribe(contact_id=contact.pk, channel="email", message_id=message.pk)],
         "confirm": [tokens.confirm(contact_id=contact.pk, message_id=asked.pk)],
         "refuse": [tokens.confirm(contact_id=contact.pk, message_id=asked.pk)],
         "preferences": [tokens.preferences(contact_id=contact.pk)],
+        "keep": [tokens.keep(contact_id=contact.pk)],
         "store": [tokens.store(store_id=store.pk, message_id=message.pk)],
         "assets": [tokens.asset(lead_id=lead.pk)],
         "export": [tokens.export(contact_id=contact.pk, message_id=export.pk)],
         "form": ["soups"],
+        "receipts": ["default", "s3cret"],
+        "saleor_manifest": ["saleor"],
+        "saleor_register": ["saleor"],
+        "saleor_webhooks": ["saleor"],
+        "saleor_dashboard": ["saleor"],
+        "saleor_report": ["saleor"],
+        "saleor_switch": ["saleor", 1],
     }
     queries = {
         "pixel": ["?n=page_view&p=/books/"],
         "forms": ["?path=/books/&topic=books"],
         "unsubscribe": ["?from=page"],
         "preferences": ["?act=stop&shown=channel:email&was=channel:email"],
+        "receipts": ["?MessageStatus=delivered&m=1", "?From=%2B33612345678&Body=STOP"],
         "assets": [f"?file={lead.magnet.files.get().pk}"],
         "graphql": ["?query=mutation{retargetWithdraw{ok}}"],
         "graphql_staff": ["?query={retargetContacts{totalCount}}"],

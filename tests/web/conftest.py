@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from retarget_plugin.domain.carts import Item
+from retarget_plugin.domain.coupons import CouponState
 from retarget_plugin.domain.vocabulary import CartState, Channel, MessageState
 from retarget_plugin.engine import consent, tokens
 from retarget_plugin.models import (
@@ -18,6 +19,8 @@ from retarget_plugin.models import (
     Consent,
     ConsentRecord,
     Contact,
+    Coupon,
+    Flow,
     Link,
     Message,
     Order,
@@ -34,6 +37,7 @@ KEPT = (
     Consent,
     ConsentRecord,
     Contact,
+    Coupon,
     Line,
     Order,
     Session,
@@ -141,6 +145,25 @@ def make_cart(contact, *, items, currency="EUR", total=None):
         touched_at=seen_at,
         created_at=seen_at,
         abandoned_at=seen_at,
+    )
+
+
+def make_coupon(message, **values):
+    """Five per cent for three days, given by `message` and made by the shop."""
+    now = timezone.now()
+    facts = {
+        "code": "MERCI-7K2P",
+        "kind": "percent",
+        "value": 5,
+        "currency": "EUR",
+        "state": CouponState.SENT,
+        "created_at": now,
+        "expires_at": now + timedelta(days=3),
+        **values,
+    }
+    flow = Flow.objects.get_or_create(shop=message.shop, slug="offers")[0]
+    return Coupon.objects.create(
+        shop=message.shop, contact=message.contact, message=message, flow=flow, key=message.key, **facts
     )
 
 

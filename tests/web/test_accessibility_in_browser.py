@@ -44,8 +44,8 @@ def pages(cart, message, link, products, offers, shop, contact):
     )
     places = addresses.public(cart, message, link)
     contact.shop.stores.update(hours=WEEK, phone="+33 4 78 00 00 00")
-    names = ("recover", "unsubscribe", "confirm", "refuse", "preferences", "store", "assets", "export", "form")
-    return {name: places[name][0] for name in names if name in places}
+    names = ("recover", "unsubscribe", "confirm", "refuse", "preferences", "keep", "store", "offer", "assets", "export")
+    return {name: places[name][0] for name in (*names, "form")}
 
 
 def test_every_page_passes_and_fits_a_phone(tab, live_server, pages):
@@ -63,7 +63,7 @@ def test_every_page_passes_and_fits_a_phone(tab, live_server, pages):
 
 
 def test_the_keyboard_reaches_everything_in_order_and_one_sees_where(tab, live_server, pages):
-    for name in ("preferences", "store", "unsubscribe"):
+    for name in ("preferences", "store", "unsubscribe", "keep", "offer"):
         tab.goto(live_server.url + pages[name])
         expected, reached = tab.evaluate(REACHABLE), []
 

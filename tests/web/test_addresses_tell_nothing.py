@@ -17,7 +17,9 @@ LINK = re.compile(r"""(?:href|src|action|formaction|content)=["']([^"']*)["']"""
 @pytest.fixture
 def places(settings, link, cart, message, products, offers):
     settings.RETARGET = settings.RETARGET | {"HEALTH_TOKEN": "t0ken"}
-    return addresses.public(cart, message, link)
+    found = addresses.public(cart, message, link)
+    # The sender's number behind ours is written by the gateway, by its own rules.
+    return {**found, "receipts": [url for url in found["receipts"] if "From=" not in url]}
 
 
 def crawl(client, places):

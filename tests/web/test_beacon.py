@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 from django.test import Client
+from django.test.client import ClientHandler
 
 from retarget_plugin.engine import visitors
 from retarget_plugin.models import (
@@ -258,8 +259,23 @@ LARGE = {
 }
 
 
+class TimedHandler(ClientHandler):
+    """Seconds of CPU the last request cost the shop, without what the test's own client needs to make it."""
+
+    seconds = 0.0
+
+    def __call__(self, environ):
+        began = time.thread_time()
+        try:
+            return super().__call__(environ)
+        finally:
+            self.seconds = time.thread_time() - began
+
+
+@pytest.mark.alone
 @pytest.mark.promise
 def test_size_and_depth_cost_nothing(browser, settings, promise):
+    browser.handler = TimedHandler(enforce_csrf_checks=False)
     settings.RETARGET = settings.RETARGET | {"TRUSTED_PROXY_COUNT": 1}
     send(browser)
     slowest, largest = ("", 0.0), ("", 0.0)
@@ -270,9 +286,8 @@ def test_size_and_depth_cost_nothing(browser, settings, promise):
             if is_traced:
                 tracemalloc.start()
                 held = tracemalloc.get_traced_memory()[0]
-            began = time.thread_time()
             answer = browser.generic("POST", URL, content, content_type="text/plain", **{"HTTP_ORIGIN": OWN, **extra})
-            took.append(time.thread_time() - began)
+            took.append(browser.handler.seconds)
             if is_traced:
                 # What the test's own client copies of the body and the headers is not ours.
                 own = 2 * len(content) + 8 * sum(map(len, extra.values()))

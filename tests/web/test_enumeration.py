@@ -134,6 +134,7 @@ def test_the_work_is_the_same_whoever_is_concerned(people, browser, door):
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.promise
 @pytest.mark.parametrize("door", DOORS)
 def test_nobody_learns_it_by_the_clock(people, browser, door, promise):

@@ -199,6 +199,8 @@ KINDS = {
     "confirm": lambda cart, message: tokens.confirm(contact_id=message.contact_id, message_id=message.pk),
     "refuse": lambda cart, message: tokens.confirm(contact_id=message.contact_id, message_id=message.pk),
     "preferences": lambda cart, message: tokens.preferences(contact_id=message.contact_id),
+    "keep": lambda cart, message: tokens.keep(contact_id=message.contact_id),
+    "offer": lambda cart, message: tokens.offer(message_id=message.pk),
     "store": lambda cart, message: tokens.store(store_id=1, message_id=message.pk),
     "assets": lambda cart, message: tokens.asset(lead_id=1),
     "export": lambda cart, message: tokens.export(contact_id=message.contact_id, message_id=message.pk),

@@ -178,6 +178,7 @@ def test_other_methods_are_refused(client, contact, unsubscribe_url, method):
     assert states(contact)["email"] == ConsentState.GRANTED
 
 
+@pytest.mark.alone
 @pytest.mark.promise
 def test_leaving_takes_less_than_a_second(contact, promise):
     """RFC 8058: no cookie, no referrer, no log-in, no token field; and twice is answered like once."""

@@ -13,6 +13,8 @@ from . import numbers
 class ConsoleGateway(Gateway):
     """Accepts every well-formed text and writes it to standard output."""
 
+    says_segments = True
+
     def send(self, sms: OutgoingSms) -> Outcome:
         refusal = numbers.refusal(sms)
         if refusal is not None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
@@ -15,7 +14,7 @@ from retarget_plugin.domain.messages import DeliveryEvent, InboundSms, Outcome, 
 from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 
 from .. import answers
-from ..base import Gateway, WebhookRequest
+from ..base import Gateway, Proof, WebhookRequest
 from . import numbers, transport, webhooks
 from .transport import pick
 
@@ -46,6 +45,9 @@ class HttpGateway(Gateway):
 
     Calls of the provider are unsigned: the secret in the receipts URL is all that vouches for them.
     """
+
+    reports = Proof.PATH
+    has_inbound = True
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class HttpGateway(Gateway):
         self.idempotency_header, self.idempotency_key_life = idempotency_header, idempotency_key_life
         self.has_idempotency_keys = bool(idempotency_header and idempotency_key_life > 0)
         self.receipts, self.inbound = dict(receipts or {}), dict(inbound or {})
+        self.reports = Proof.PATH if self.receipts or self.inbound else Proof.NONE
         self._transport = transport.Transport(connect_seconds=connect_seconds, read_seconds=read_seconds)
 
     def check(self) -> list[str]:
@@ -136,8 +139,7 @@ class HttpGateway(Gateway):
 
     def _problems(self) -> list[str]:
         problems = [f"{name} is no option of HttpGateway." for name in self.options]
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            problems.append("url must be the full http(s) URL of the provider's send call.")
+        problems += transport.url_problems("url", self.url)
         if self.encoding not in _ENCODINGS:
             problems.append(f"encoding must be one of {', '.join(_ENCODINGS)}.")
         if self.number_format not in ("e164", "digits"):

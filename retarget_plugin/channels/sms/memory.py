@@ -21,6 +21,8 @@ class MemoryGateway(Gateway):
     accepted. `reset()` between tests.
     """
 
+    says_segments = True
+
     outbox: ClassVar[list[OutgoingSms]] = []
     calls: ClassVar[list[OutgoingSms]] = []
     answers: ClassVar[list[Outcome | GatewayError]] = []

@@ -16,6 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
+from retarget_plugin.domain import networks
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
 
@@ -149,6 +150,12 @@ class Transport:
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def url_problems(option: str, url: object) -> list[str]:
+    """For `Gateway.check`: why `url`, as `option` has it, can never be called. It is not repeated, for what it may hold."""
+    problem = networks.url_problem(url)
+    return [f"{option} {problem}"] if problem else []
 
 
 def pick(document: Any, path: str) -> Any:

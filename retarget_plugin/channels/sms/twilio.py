@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -18,7 +17,7 @@ from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 
 from .. import answers
-from ..base import Gateway, WebhookRequest
+from ..base import Cost, Gateway, Proof, WebhookRequest
 from . import numbers, transport, webhooks
 
 REAL_API = "https://api.twilio.com"
@@ -74,6 +73,13 @@ class TwilioGateway(Gateway):
     callback (`?m=`), which Twilio's signature covers.
     """
 
+    reports = Proof.SIGNED
+    has_inbound = True
+    says_segments = True
+    says_cost = Cost.MONEY
+    #: Nothing to answer the person who wrote, in TwiML.
+    acknowledgement = ("text/xml; charset=utf-8", "<Response/>")
+
     def __init__(
         self,
         alias: str = "default",
@@ -98,6 +104,15 @@ class TwilioGateway(Gateway):
 
     def check(self) -> list[str]:
         return [f'RETARGET["SMS"]["{self.alias}"]["OPTIONS"]: {problem}' for problem in self._problems()]
+
+    def check_webhooks(self) -> list[str]:
+        if self.auth_token:
+            return []
+        name = f'RETARGET["SMS"]["{self.alias}"]["OPTIONS"]["auth_token"]'
+        return [
+            f"{name} is not set, so no delivery report and no STOP of this gateway can be believed. Set it to the account's "
+            "auth token, also where an API key sends: Twilio signs its calls with it."
+        ]
 
     def send(self, sms: OutgoingSms) -> Outcome:
         refusal = numbers.refusal(sms)
@@ -130,15 +145,15 @@ class TwilioGateway(Gateway):
     def verify(self, request: WebhookRequest) -> None:
         """Twilio's X-Twilio-Signature over the public URL and the form fields (twilio-python, `request_validator.py`).
 
-        A body that is no form counts only under the `bodySHA256` of the signed URL.
+        A body that is no form counts only under the `bodySHA256` of the signed URL; nor may such a body be missing.
         """
         if not self.auth_token:
             raise SignatureError("auth_token is not set, so no call of Twilio can be verified.", gateway=self.alias)
         given = webhooks.header(request, "X-Twilio-Signature")
         fields = webhooks.form(request)
-        if request.body and not _is_form(request):
+        digest = webhooks.query(request).get("bodySHA256", [""])[0]
+        if digest or (request.body and not _is_form(request)):
             fields = {}
-            digest = webhooks.query(request).get("bodySHA256", [""])[0]
             if not hmac.compare_digest(hashlib.sha256(request.body).hexdigest().encode(), digest.lower().encode()):
                 raise SignatureError("The body does not match the hash in the signed URL.", gateway=self.alias)
         expected = [signature(self.auth_token, url, fields) for url in _spellings(request.url)]
@@ -193,9 +208,7 @@ class TwilioGateway(Gateway):
             problems.append("auth_token (or api_key_sid with api_key_secret) is missing.")
         if self.messaging_service_sid and not _SERVICE_SID.fullmatch(self.messaging_service_sid):
             problems.append("messaging_service_sid must be MG and 32 hexadecimal digits.")
-        if urlsplit(self.messages_url).scheme not in ("http", "https"):
-            problems.append("base_url must be an http(s) URL.")
-        return problems
+        return problems + transport.url_problems("base_url", self.messages_url)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         user, password = (
@@ -234,14 +247,14 @@ class TwilioGateway(Gateway):
         kind = OutcomeKind.ACCEPTED
         if found.get("status") in ("failed", "undelivered", "canceled"):
             kind = ERRORS.get(code, OutcomeKind.REJECTED) if isinstance(code, int) else OutcomeKind.REJECTED
-        segments = str(found.get("num_segments") or "0")
-        price = _price(found.get("price"))
+        # Twilio bills later, and then writes a negative number.
+        price = answers.cost(found.get("price"))
         return Outcome(
             kind=kind,
             gateway_id=sid,
             code=str(code or ""),
             detail=answers.safe_detail(found.get("error_message"), hide=hide),
-            segments=int(segments) if segments.isascii() and segments.isdigit() and 0 < int(segments) < 100 else None,
+            segments=answers.segments(found.get("num_segments")),
             cost=price,
             cost_currency=str(found.get("price_unit") or "")[:3].upper() if price is not None else "",
         )
@@ -280,14 +293,3 @@ def _error_of(document: Any) -> tuple[int | None, str]:
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= 6:
         return int(code), str(words)
     return (code if is_code else None), str(words)
-
-
-def _price(value: Any) -> Decimal | None:
-    """What it cost, positive; Twilio bills later and then writes a negative number."""
-    if not isinstance(value, str) or len(value) > 20:
-        return None
-    try:
-        price = Decimal(value)
-    except InvalidOperation:
-        return None
-    return abs(price) if price.is_finite() else None

@@ -7,9 +7,9 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from retarget_plugin import conf
 from retarget_plugin.exceptions import SignatureError
 
+from .. import receipt_secrets
 from ..base import WebhookRequest
 
 
@@ -57,9 +57,7 @@ def check_path_secret(request: WebhookRequest, alias: str) -> None:
 
     Takes the same time whatever is wrong. While a secret is being changed, the old one and the new one are valid.
     """
-    entry = conf.settings.WEBHOOK_SECRETS.get(alias) or ()
-    secrets = [entry] if isinstance(entry, str) else [secret for secret in entry if secret]
     given = urlsplit(request.url).path.rstrip("/").rpartition("/")[2]
-    matches = [hmac.compare_digest(given.encode(), str(secret).encode()) for secret in secrets]
+    matches = [hmac.compare_digest(given.encode(), secret.encode()) for secret in receipt_secrets.of(alias)]
     if not any(matches):
         raise SignatureError("The secret in the path is missing or wrong.", gateway=alias)

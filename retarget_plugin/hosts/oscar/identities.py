@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.utils.translation import get_language, override
 
 from retarget_plugin.domain.carts import Identity
-
-from .keys import primary_key
 
 
 def of_user(user: Any, *, language_field: str = "", language: str = "", address: Any = None) -> Identity:
@@ -41,17 +38,6 @@ def of_order(order: Any, *, language_field: str = "") -> Identity:
         last_name=getattr(address, "last_name", "") or "",
         country=country_of(address),
     )
-
-
-def by_id(external_id: str, *, language_field: str = "") -> Identity | None:
-    """A registered customer with phone and country of the default shipping address."""
-    model = get_user_model()
-    user = model._default_manager.filter(pk=primary_key(model, external_id)).first()
-    if user is None:
-        return None
-    addresses: Any = getattr(user, "addresses", None)
-    address = addresses.order_by("-is_default_for_shipping", "-date_created").first() if addresses else None
-    return of_user(user, language_field=language_field, address=address)
 
 
 def phone_of(address: Any) -> str:

@@ -18,6 +18,12 @@ class Options:
     cancelled_statuses: tuple[str, ...] = ("Cancelled",)
     #: Order statuses in which the money has not arrived. Oscar itself does not know; by default every order is paid.
     unpaid_statuses: tuple[str, ...] = ()
+    #: Page of the shop where its customer pays for such an order: /orders/{number}/pay/. Empty: there is none.
+    payment_path: str = ""
+    #: Order statuses that mean: all of it has left the shop.
+    fulfilled_statuses: tuple[str, ...] = ("Complete", "Shipped")
+    #: Codes of the shipping event types that mean the same, for the lines they name.
+    fulfilled_events: tuple[str, ...] = ("shipped", "dispatched")
     #: Attribute of the user model that holds the customer's language code. Oscar's own user model has none.
     user_language_field: str = ""
     #: Priority of the offers behind our vouchers. High, or an exclusive site offer takes the items first.

@@ -12,7 +12,7 @@ from oscar.core.loading import get_model
 
 from retarget_plugin.domain.carts import Item, Order
 
-from . import identities, products
+from . import fulfillment, identities, products
 from .addresses import origin
 from .options import Options
 
@@ -35,6 +35,8 @@ def read(number: str, *, options: Options) -> Order | None:
         products.load_details([line for line in lines if line.product is not None], prefix="product__")
         base = origin(options.base_url)
         items = tuple(_item(line, base=base) for line in lines)
+    discounts = _discounts(order)
+    is_fulfilled, fulfilled_at = fulfillment.is_fulfilled(order, options=options)
     return Order(
         reference=str(order.number),
         number=str(order.number),
@@ -45,16 +47,27 @@ def read(number: str, *, options: Options) -> Order | None:
         items=items,
         is_paid=order.status not in options.unpaid_statuses,
         is_cancelled=order.status in options.cancelled_statuses,
-        coupon_codes=tuple(dict.fromkeys(row.voucher_code for row in order.discounts.all() if row.voucher_code)),
+        coupon_codes=tuple(discounts),
+        discounts=discounts,
         placed_at=order.date_placed,
+        is_fulfilled=is_fulfilled,
+        fulfilled_at=fulfilled_at,
     )
+
+
+def _discounts(order: Any) -> dict[str, Decimal]:
+    """Voucher code -> what it took off; a voucher of several offers is one sum."""
+    found: dict[str, Decimal] = {}
+    for row in order.discounts.all():
+        if row.voucher_code:
+            found[row.voucher_code] = found.get(row.voucher_code, Decimal()) + row.amount
+    return found
 
 
 def changed_since(since: datetime) -> Iterator[str]:
-    """Numbers of orders placed, or moved to another status by `Order.set_status`, at or after `since`."""
-    orders = get_model("order", "Order").objects.filter(
-        Q(date_placed__gte=since) | Q(status_changes__date_created__gte=since)
-    )
+    """Numbers of orders placed, shipped, or moved to another status by `Order.set_status`, at or after `since`."""
+    moved = Q(status_changes__date_created__gte=since) | Q(shipping_events__date_created__gte=since)
+    orders = get_model("order", "Order").objects.filter(Q(date_placed__gte=since) | moved)
     yield from (str(number) for number in orders.order_by("pk").values_list("number", flat=True).distinct().iterator())
 
 

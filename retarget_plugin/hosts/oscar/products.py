@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, Q, prefetch_related_objects
 from oscar.core.loading import get_class, get_model
 
 from retarget_plugin.domain.carts import Item
@@ -17,6 +18,8 @@ from .addresses import absolute
 from .keys import primary_key
 
 CENT = Decimal("0.01")
+#: Products that are read at once from a whole catalogue.
+BATCH = 500
 
 
 def strategy_for(user: Any = None) -> Any:
@@ -123,6 +126,26 @@ def read(product_ids: Sequence[str], *, base: str) -> list[Item]:
             )
         )
     return items
+
+
+def created_since(since: datetime, *, limit: int, base: str) -> list[Item]:
+    """The newest products that have a page of their own, newest first."""
+    browsable = get_model("catalogue", "Product").objects.browsable()
+    newest = browsable.filter(date_created__gte=since).order_by("-date_created", "-pk")[:limit]
+    return read([str(key) for key in newest.values_list("pk", flat=True)], base=base)
+
+
+def changed_since(since: datetime | None, *, base: str) -> Iterator[tuple[datetime, Item]]:
+    """All that were saved at or after `since`, the longest ago first, also those that are not shown; a batch at a time."""
+    model = get_model("catalogue", "Product")
+    rows = model.objects.order_by("date_updated", "pk").values_list("pk", "date_updated")
+    here = Q(date_updated__gte=since) if since else Q()
+    while batch := list(rows.filter(here)[:BATCH]):
+        found = {item.product_id: item for item in read([str(key) for key, _at in batch], base=base)}
+        yield from ((at, found[str(key)]) for key, at in batch if str(key) in found)
+        key, at = batch[-1]
+        # Spelled so that the index on the date is walked.
+        here = Q(date_updated__gte=at) & ~Q(date_updated=at, pk__lte=key)
 
 
 def by_id(product_ids: Iterable[str]) -> dict[str, Any]:

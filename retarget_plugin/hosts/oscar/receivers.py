@@ -53,6 +53,7 @@ class Receivers:
 
     def connect(self) -> None:
         basket, line = get_model("basket", "Basket"), get_model("basket", "Line")
+        shipment, stock = get_model("order", "ShippingEvent"), get_model("partner", "StockRecord")
         wires: list[tuple[Signal, type | None, Callable[..., None]]] = [
             # Quantity changes, removals, merges and writes by code send none of Oscar's own signals.
             (post_save, line, self.line_changed),
@@ -61,9 +62,11 @@ class Receivers:
             (start_checkout, None, self.checkout_started),
             (order_placed, None, self.order_placed),
             (order_status_changed, None, self.order_changed),
+            (post_save, shipment, self.shipped),
             (user_logged_in, None, self.logged_in),
             (user_registered, None, self.registered),
             (product_viewed, None, self.product_viewed),
+            (post_save, stock, self.stock_changed),
         ]
         for number, (signal, sender, receiver) in enumerate(wires):
             signal.connect(
@@ -99,6 +102,12 @@ class Receivers:
         self._emit(signals.order_changed, using=database_of(order), reference=str(order.number))
 
     @guarded
+    def shipped(self, *, instance: Any, using: str, raw: bool = False, **_: Any) -> None:
+        # Its lines are saved after it: they are read once all of it is committed.
+        if not raw:
+            self._emit(signals.order_changed, using=using, reference=str(instance.order.number))
+
+    @guarded
     def registered(self, *, user: Any, **_: Any) -> None:
         self._emit(signals.contact_changed, using=database_of(user), identity=self._identity(user))
 
@@ -121,6 +130,14 @@ class Receivers:
             self._emit(
                 signals.product_viewed, using=database_of(product), product_id=str(product.pk), identity=identity
             )
+
+    @guarded
+    def stock_changed(self, *, instance: Any, raw: bool = False, **_: Any) -> None:
+        """Its price, or how much of it there is. Oscar sends this by itself too, when it puts pieces aside for an order."""
+        left = instance.net_stock_level if isinstance(instance.num_in_stock, int) else None
+        if not raw:
+            product = str(instance.product_id)
+            self._emit(signals.product_changed, using=database_of(instance), product_id=product, stock=left)
 
     def _emit(self, signal: Signal, *, using: str, **arguments: Any) -> None:
         signals.emit(signal, using=using, host=self.alias, scope="", **arguments)

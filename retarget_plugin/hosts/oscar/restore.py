@@ -11,10 +11,11 @@ from typing import Any
 from django.db import router, transaction
 from django.http import HttpRequest
 from django.urls import reverse
+from oscar.apps.basket.signals import voucher_addition
 from oscar.core.loading import get_model
 
 from retarget_plugin.domain.carts import Item
-from retarget_plugin.exceptions import ConfigurationError
+from retarget_plugin.exceptions import ConfigurationError, Refusal
 
 from . import products
 
@@ -28,18 +29,43 @@ def restore(request: HttpRequest, items: Sequence[Item], coupon: str = "") -> st
     deletes a basket cookie that a view has set whenever the one that came with the request was stale. The middleware
     itself sets the cookie of the basket that is filled here. Raises ConfigurationError without that middleware.
     """
+    basket, model = _basket(request), get_model("basket", "Basket")
+    with transaction.atomic(using=router.db_for_write(model)):
+        if _is_writable(basket, model):
+            _fill(basket, request.strategy, items)  # type: ignore[attr-defined]
+            # A used or expired one is no reason to fail.
+            if coupon and basket.pk and (voucher := _good_voucher(coupon, user=request.user)):
+                _attach(basket, voucher)
+    return reverse("basket:summary")
+
+
+def apply_voucher(request: HttpRequest, code: str) -> bool:
+    """Attach the voucher to `request.basket`, which is made where there is none yet; False when it is not good any more.
+
+    As Oscar's own view does, but for one thing: an empty basket keeps it, and Oscar counts it as soon as there is
+    something to take it off. Oscar itself carries it over when the shopper logs in. Raises ConfigurationError as `restore`
+    does, and Refusal while the basket is being paid for.
+    """
+    basket, model = _basket(request), get_model("basket", "Basket")
+    with transaction.atomic(using=router.db_for_write(model)):
+        if not _is_writable(basket, model):
+            raise Refusal("basket_frozen")
+        voucher = _good_voucher(code, user=request.user)
+        if voucher is None:
+            return False
+        if basket.pk is None:
+            basket.save()
+        _attach(basket, voucher)
+    return True
+
+
+def _basket(request: HttpRequest) -> Any:
     basket: Any = getattr(request, "basket", None)
     if basket is None:
         raise ConfigurationError(
             'Add "oscar.apps.basket.middleware.BasketMiddleware" to MIDDLEWARE: no basket on the request.'
         )
-    model = get_model("basket", "Basket")
-    with transaction.atomic(using=router.db_for_write(model)):
-        if _is_writable(basket, model):
-            _fill(basket, request.strategy, items)  # type: ignore[attr-defined]
-            if coupon and basket.pk:
-                _add_voucher(basket, coupon, user=request.user)
-    return reverse("basket:summary")
+    return basket
 
 
 def _is_writable(basket: Any, model: Any) -> bool:
@@ -109,8 +135,14 @@ def _options(product: Any, variant_id: str) -> list[dict[str, Any]] | None:
     return [{"option": offered[code], "value": value} for code, value in chosen.items()]
 
 
-def _add_voucher(basket: Any, code: str, *, user: Any) -> None:
-    """Attach the voucher where it is still good for this user; a used or expired one is no reason to fail."""
+def _good_voucher(code: str, *, user: Any) -> Any:
+    """The voucher, if it may still be used by this user."""
     voucher = get_model("voucher", "Voucher").objects.filter(code=code.upper()).first()
-    if voucher is not None and voucher.is_active() and voucher.is_available_to_user(user=user)[0]:
+    is_good = voucher is not None and voucher.is_active() and voucher.is_available_to_user(user=user)[0]
+    return voucher if is_good else None
+
+
+def _attach(basket: Any, voucher: Any) -> None:
+    if not basket.contains_voucher(voucher.code):
         basket.vouchers.add(voucher)
+        voucher_addition.send(sender=None, basket=basket, voucher=voucher)

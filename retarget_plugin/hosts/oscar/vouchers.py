@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from oscar.core.loading import get_class, get_model
 from oscar.core.utils import get_default_currency
 
 from retarget_plugin.domain.carts import CouponSpec
+from retarget_plugin.hosts import codes
 
 from .products import in_cents
 
-#: As Oscar's own codes: nothing that reads like something else. 32 letters, so that five bits are one letter.
-ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-CODE_LENGTH = 12
 NAME_LENGTH = 128
 RANGE_NAME = "Retarget: all products"
 
@@ -27,7 +25,7 @@ def mint(spec: CouponSpec, *, priority: int) -> str | None:
     The same idempotency key answers the same code: the code is made from the key, and codes are unique in Oscar.
     None for what Oscar cannot do: an unknown kind, a percentage above 100, an amount in another currency.
     """
-    if not _is_possible(spec):
+    if problems(spec):
         return None
     model = get_model("voucher", "Voucher")
     code = _code(spec.idempotency_key)
@@ -51,24 +49,23 @@ def mint(spec: CouponSpec, *, priority: int) -> str | None:
     return code
 
 
-def _is_possible(spec: CouponSpec) -> bool:
-    if spec.kind not in ("percent", "amount") or spec.value <= 0:
-        return False
-    if spec.kind == "percent" and spec.value > 100:
-        return False
-    # Oscar's benefits and conditions are bare numbers: they mean the currency of the basket.
-    has_money = spec.kind == "amount" or spec.minimum_total > 0
-    return not (has_money and spec.currency and spec.currency != get_default_currency())
+def problems(spec: CouponSpec) -> list[str]:
+    """Why Oscar cannot make this voucher. Its benefits and conditions are bare numbers: they mean the default currency."""
+    return codes.problems(spec, currency=get_default_currency())
+
+
+def withdraw(given: Sequence[str]) -> None:
+    """Delete vouchers that were never used. One in a basket leaves it."""
+    model = get_model("voucher", "Voucher")
+    unused = model.objects.filter(num_orders=0, applications=None)
+    unused.filter(code__in=[code.upper() for code in given]).delete()
 
 
 def _code(idempotency_key: str) -> str:
-    """Sixty bits that only this installation's SECRET_KEY can turn a key into, or random ones without a key."""
+    """The code that belongs to the key, or a random one without a key. As Oscar's own codes: XXXX-XXXX-XXXX."""
     if not idempotency_key:
-        return get_class("voucher.utils", "get_unused_code")(CODE_LENGTH)
-    digest = salted_hmac("retarget_plugin.hosts.oscar.vouchers", idempotency_key, algorithm="sha256").digest()
-    number = int.from_bytes(digest, "big")
-    letters = [ALPHABET[(number >> (5 * place)) & 31] for place in range(CODE_LENGTH)]
-    return "-".join("".join(letters[start : start + 4]) for start in range(0, CODE_LENGTH, 4))
+        return get_class("voucher.utils", "get_unused_code")(codes.LENGTH)
+    return codes.from_key(idempotency_key, salt="retarget_plugin.hosts.oscar.vouchers")
 
 
 def _offer(spec: CouponSpec, *, priority: int) -> Any:

@@ -18,7 +18,7 @@ NEVER = {
     "nothing_happened": "what starts it ({trigger}) never happened",
     "other_trigger": "it starts on something else ({trigger})",
 }
-STATUS = {"V": "read in the official text", "S": "told by somebody else", "U": "unverified"}
+STATUS = {"official": "read in the official text", "secondary": "told by somebody else", "unverified": "unverified"}
 
 
 class Command(BaseCommand):
@@ -68,6 +68,7 @@ def _data(story: enquiries.Story) -> dict[str, Any]:
         "state": story.flow.state,
         "passages": [asdict(passage) for passage in story.passages],
         "never_entered": [{"code": code, "facts": dict(facts)} for code, facts in story.obstacles],
+        "unknown": list(story.unknown),
     }
 
 
@@ -86,6 +87,8 @@ def _stories(stories: list[enquiries.Story]) -> Iterator[str]:
         for code, facts in story.obstacles:
             text = NEVER.get(code, "").format(**facts) if code in NEVER else explain.reason_label(code)
             yield f"    because: {text}{_told(facts)}"
+        for code in story.unknown:
+            yield f"    not known: {explain.unknown_label(code)}"
         for passage in story.passages:
             reason = f": {explain.reason_label(passage.reason)}" if passage.reason else ""
             yield f"    {passage.entered_at:%Y-%m-%d %H:%M} UTC: {passage.state}{reason}"
@@ -105,8 +108,8 @@ def _grounds(facts: Mapping[str, Any]) -> Iterator[str]:
     """The rule that stands in the way, who says so, and when that was read."""
     if "source" not in facts or "read_on" not in facts:
         return
-    state = facts.get("state") or "never asked"
-    yield f"        country {facts['country']}, rule {facts['rule']}; consent: {state}"
+    said = facts.get("consent") or "never asked"
+    yield f"        country {facts['country']}, rule {facts['rule']}; consent: {said}"
     yield f"        source: {facts['source']}"
     yield f"        read on {facts['read_on']} ({STATUS.get(facts['status'], facts['status'])})"
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.autoreload import get_child_arguments
 
 from retarget_plugin import conf
-from retarget_plugin.engine import carts, installation, runner, tick
+from retarget_plugin.engine import installation, reconcile, runner, tick
 from retarget_plugin.management.crew import Crew
 from retarget_plugin.models.clock import database_now
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         total: Counter[str] = Counter()
         if loop is None:
             for _round in range(IDLE_ROUNDS if until_idle else 1):
-                done = self.round(reconcile=_round == 0)
+                done = self.round(with_reconcile=_round == 0)
                 total += done
                 if not done or done["failed"]:
                     break
@@ -57,10 +57,10 @@ class Command(BaseCommand):
             return
         self.run_for_ever(loop, as_json=json)
 
-    def round(self, *, reconcile: bool) -> Counter[str]:
+    def round(self, *, with_reconcile: bool) -> Counter[str]:
         now = database_now()
         installation.beat(now=now)
-        found = carts.reconcile(now=now) if reconcile else Counter()
+        found = reconcile.run(now=now) if with_reconcile else Counter()
         return tick.once(now=now) + Counter({f"reconciled.{name}": count for name, count in found.items()})
 
     def run_for_ever(self, pause: float, *, as_json: bool) -> None:

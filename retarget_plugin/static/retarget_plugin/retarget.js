@@ -81,6 +81,8 @@
     timer = clearTimeout(timer);
     const isKnown = !!grant.tracking;
     const page = { path: location.pathname };
+    // Read once, so that of two events of one moment neither is the older.
+    const now = Date.now();
     if (isKnown) {
       page.title = document.title.slice(0, 200);
       page.ref = document.referrer && new URL(document.referrer).hostname;
@@ -88,7 +90,7 @@
     while (queue.length) {
       const events = queue.splice(0, 10).map(({ at, ...event }) => {
         if (isKnown) event.i = Math.random().toString(36).slice(2);
-        return { ...event, a: Date.now() - at };
+        return { ...event, a: now - at };
       });
       post({ v: 1, grant: isKnown ? grant : null, page, events }, isKnown);
     }

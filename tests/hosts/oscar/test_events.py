@@ -15,6 +15,7 @@ from django.urls import reverse
 from oscar.core.loading import get_model
 from oscar.test import factories
 
+from retarget_plugin import signals
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.hosts.oscar.receivers import Receivers
 
@@ -123,6 +124,35 @@ def test_a_customer_who_only_looks_around_makes_no_cart(browser: Any, user: Any,
     assert events.take() == []
 
 
+def test_a_shipment_changes_its_order(product: Any, make_basket: Any, events: Any) -> None:
+    order = factories.create_order(number="100009", basket=make_basket((product, 1)))
+    kind = get_model("order", "ShippingEventType").objects.create(name="Shipped")
+    events.take()
+
+    order.shipping_events.create(event_type=kind)
+
+    assert events.take() == [("order_changed", {"reference": "100009"})]
+
+
+def test_a_product_has_changed_when_its_stock_or_price_has(make_product: Any, events: Any) -> None:
+    product = make_product("Lens", stock=3)
+    record = product.stockrecords.get()
+    events.take()
+    events.listen("product_changed")
+
+    record.allocate(2)
+    allocated = events.take()
+    record.num_in_stock = None
+    record.save()
+
+    unlimited = events.take()
+    signals.product_changed.disconnect(dispatch_uid="tests.oscar.product_changed")
+
+    told = {"product_id": str(product.pk)}
+    assert allocated == [("product_changed", told | {"stock": 1})]
+    assert unlimited == [("product_changed", told | {"stock": None})]
+
+
 def test_receivers_ask_the_database_nothing(
     product: Any, user: Any, make_basket: Any, events: Any, django_assert_num_queries: Any
 ) -> None:
@@ -130,7 +160,7 @@ def test_receivers_ask_the_database_nothing(
     basket = make_basket((product, 1), owner=user)
     line, order = basket.lines.get(), factories.create_order(number="100001", user=user)
     request = RequestFactory().get("/")
-    request.basket, request.user = basket, user
+    request.basket, request.user, record = basket, user, product.stockrecords.get()
 
     with django_assert_num_queries(0):
         receivers.line_changed(instance=line, using="default")
@@ -141,6 +171,7 @@ def test_receivers_ask_the_database_nothing(
         receivers.logged_in(request=request, user=user)
         receivers.registered(request=request, user=user)
         receivers.product_viewed(request=request, product=product)
+        receivers.stock_changed(instance=record)
         request.user = AnonymousUser()
         receivers.checkout_started(request=request, email="guest@example.com")
 

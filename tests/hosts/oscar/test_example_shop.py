@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 import requests
+from django.utils import translation
 from oscar.core.loading import get_model
 
-from examples.oscar_shop import catalogue, forms
+from examples.oscar_shop import catalogue, forms, journal
 from examples.oscar_shop import settings as example
+from examples.oscar_shop.owner import Owner
 from examples.oscar_shop.server import serve
 from examples.oscar_shop.shopper import Address, Shopper, ShopperError
 from retarget_plugin import signals
+from retarget_plugin.domain.interests import topic_of
+from retarget_plugin.models import Shop
 
 LENS, GUIDE = "Corvo 90 mm f/2.8 Macro", "Close Up"
 
@@ -150,6 +154,42 @@ def test_errors_name_the_page_and_the_answer(shop: str) -> None:
         ana.change_quantity("Bicycle", 2)
     with pytest.raises(ShopperError, match=f"{shop}/basket/ has no form with a field 'username'"):
         ana.start_checkout("ana@example.com")
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [("en", "Light before everything"), ("fr", "La lumière avant tout"), ("es", "La luz ante todo")],
+)
+def test_the_journal_tells_of_its_newest_articles_and_each_has_its_page(shop: str, language: str, title: str) -> None:
+    ours = Shop.objects.get()
+    ours.base_url = shop
+
+    with translation.override(language):
+        posts = journal.posts(ours, limit=2, language=language)
+
+    assert [post.topic for post in posts] == ["macro-lenses", "macro-lenses"]
+    assert posts[1].title == title
+    page = Shopper(shop, language=language).visit(posts[1].url)
+    assert title in page.text
+    assert posts[1].summary in page.text
+
+
+def test_what_is_read_about_is_called_as_what_is_sold(shop: str) -> None:
+    sold = {topic_of(article.shelf) for article in catalogue.ARTICLES}
+
+    assert {article.topic for article in journal.ARTICLES} <= sold
+
+
+def test_the_owner_completes_an_order_in_the_dashboard(shop: str) -> None:
+    ana, owner = Shopper(shop), Owner(shop)
+    ana.add_to_basket(GUIDE)
+    number = ana.complete_checkout("ana@example.com")
+    owner.log_in()
+
+    owner.set_status(number, "Being processed")
+    owner.set_status(number, "Complete")
+
+    assert get_model("order", "Order").objects.get().status == "Complete"
 
 
 def test_the_shop_asks_no_other_host_for_anything(shop: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from oscar.test import factories
 
 from retarget_plugin.domain.carts import Cart, Identity, Item
 from retarget_plugin.exceptions import ConfigurationError
-from retarget_plugin.hosts.oscar import OscarHost
+from retarget_plugin.hosts.oscar import OscarHost, products
 
 Basket = get_model("basket", "Basket")
 
@@ -118,7 +119,6 @@ def test_a_frozen_basket_is_marked(host: Any, product: Any, make_basket: Any) ->
 def test_unknown_references_are_nothing(reference: str, host: Any) -> None:
     assert host.get_cart(reference) is None
     assert host.get_order(reference) is None
-    assert host.get_contact(reference) is None
     assert list(host.get_products([reference])) == []
 
 
@@ -228,6 +228,41 @@ def test_statuses_mean_what_the_options_say(product: Any, make_basket: Any) -> N
     assert (second.is_cancelled, second.is_paid) == (False, False)
 
 
+def test_an_order_with_a_status_that_says_so_is_fulfilled_since_it_has_it(
+    host: Any, product: Any, make_basket: Any
+) -> None:
+    order = factories.create_order(number="1", basket=make_basket((product, 1)), status="Being processed")
+    assert not host.get_order("1").is_fulfilled
+
+    order.set_status("Complete")
+
+    read = host.get_order("1")
+    assert (read.is_fulfilled, read.fulfilled_at) == (True, order.status_changes.get().date_created)
+
+
+def test_an_order_is_fulfilled_when_all_of_every_line_was_shipped(
+    host: Any, make_product: Any, make_basket: Any
+) -> None:
+    basket = make_basket((make_product("Lens"), 2), (make_product("Bag"), 1))
+    order = factories.create_order(number="1", basket=basket)
+    lens, bag = order.lines.order_by("pk")
+    types = get_model("order", "ShippingEventType").objects
+    shipped, returned = types.create(name="Shipped"), types.create(name="Returned")
+
+    def move(kind: Any, *parts: tuple[Any, int]) -> Any:
+        event = order.shipping_events.create(event_type=kind)
+        for line, quantity in parts:
+            event.line_quantities.create(line=line, quantity=quantity)
+        return event
+
+    found = []
+    for kind, parts in ((shipped, [(lens, 1)]), (returned, [(lens, 1)]), (shipped, [(lens, 1), (bag, 1)])):
+        last = move(kind, *parts)
+        found.append((host.get_order("1").is_fulfilled, host.get_order("1").fulfilled_at))
+
+    assert found == [(False, None), (False, None), (True, last.date_created)]
+
+
 def test_orders_since_finds_new_and_changed_ones(host: Any, product: Any, make_basket: Any) -> None:
     now = timezone.now()
     week = timezone.timedelta(weeks=1)
@@ -242,15 +277,6 @@ def test_orders_since_finds_new_and_changed_ones(host: Any, product: Any, make_b
     assert list(host.orders_since(now - week / 2)) == ["changed", "new"]
 
 
-def test_a_contact_has_the_default_address(host: Any, user: Any, france: Any) -> None:
-    assert host.get_contact(str(user.pk)).phone == ""
-    factories.UserAddressFactory(user=user, country=france, phone_number="+33612345678")
-
-    contact = host.get_contact(str(user.pk))
-
-    assert (contact.email, contact.phone, contact.country) == ("ana@example.com", "+33612345678", "FR")
-
-
 def test_products_come_in_the_order_asked_for(host: Any, make_product: Any) -> None:
     first, second = make_product("First"), make_product("Second", price="5.00", stock=0)
 
@@ -260,3 +286,57 @@ def test_products_come_in_the_order_asked_for(host: Any, make_product: Any) -> N
         ("Second", 1, Decimal("5.00"), False),
         ("First", 1, Decimal("100.00"), True),
     ]
+
+
+def test_a_whole_catalogue_is_read_the_longest_unchanged_first(
+    host: Any, make_product: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "BATCH", 2)
+    catalogue, began = get_model("catalogue", "Product").objects, timezone.now()
+    made = [make_product(title) for title in "ABCDE"]
+    for product, hours in zip(made, (3, 1, 2, 2, 2), strict=True):
+        catalogue.filter(pk=product.pk).update(date_updated=began - timedelta(hours=hours))
+    catalogue.filter(pk=made[1].pk).update(is_public=False)
+
+    whole = list(host.products_since(None))
+    lately = list(host.products_since(began - timedelta(hours=2)))
+
+    assert [(item.title, item.is_available) for _at, item in whole] == [
+        ("A", True),
+        ("C", True),
+        ("D", True),
+        ("E", True),
+        ("B", False),
+    ]
+    assert whole[0][0] == began - timedelta(hours=3)
+    assert lately == whole[1:]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/orders/{number}/pay/", "https://shop.example/orders/100%2F1/pay/"),
+        ("https://pay.example/?order={number}", "https://pay.example/?order=100%2F1"),
+        ("", ""),
+    ],
+)
+def test_an_order_is_paid_where_the_owner_says(path: str, expected: str) -> None:
+    host = OscarHost(base_url="https://shop.example", payment_path=path)
+
+    assert host.payment_url("100/1") == expected
+
+
+def test_the_newest_products_are_those_with_a_page_that_came_since(host: Any, make_product: Any) -> None:
+    now = timezone.now()
+    made = {title: make_product(title) for title in ("old", "new", "newer", "hidden")}
+    for title, days in (("old", 40), ("new", 20), ("newer", 1), ("hidden", 0)):
+        made[title].date_created = now - timedelta(days=days)
+        type(made[title]).objects.filter(pk=made[title].pk).update(date_created=made[title].date_created)
+    type(made["hidden"]).objects.filter(pk=made["hidden"].pk).update(is_public=False)
+
+    found = host.new_products(now - timedelta(days=30), 5)
+    newest = host.new_products(now - timedelta(days=30), 1)
+
+    assert [item.title for item in found] == ["newer", "new"]
+    assert [item.title for item in newest] == ["newer"]
+    assert found[0].unit_price == Decimal("100.00")

@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.urls import reverse
 from django.utils import timezone
 from oscar.core.loading import get_model
+from oscar.test import factories
 
 from retarget_plugin.domain.carts import CouponSpec, Item
+from tests.contracts.coupons import CouponContract
 
 Voucher = get_model("voucher", "Voucher")
 ConditionalOffer = get_model("offer", "ConditionalOffer")
@@ -33,6 +36,30 @@ def spec(**changes: Any) -> CouponSpec:
     )
 
 
+class TestOscar(CouponContract):
+    is_concurrent = False
+
+    @pytest.fixture
+    def host(self, host: Any) -> Any:
+        return host
+
+    def codes(self, host: Any) -> list[str]:
+        return list(Voucher.objects.values_list("code", flat=True))
+
+    def use(self, host: Any, code: str) -> None:
+        Voucher.objects.get(code=code).record_usage(factories.create_order(number="1"), AnonymousUser())
+
+
+def test_a_code_that_is_withdrawn_leaves_the_basket_it_is_in(browser: Any, product: Any, host: Any) -> None:
+    code = host.create_coupon(spec())
+    browser.restore([Item(product_id=str(product.pk), title="Lens", quantity=1, unit_price=Decimal(100))], coupon=code)
+
+    host.withdraw_coupons([code.lower()])
+
+    assert browser.basket() == {"Lens": 1}
+    assert not Voucher.objects.exists()
+
+
 def test_a_code_works_once(browser: Any, other_browser: Any, product: Any, france: Any, host: Any) -> None:
     code = host.create_coupon(spec(label="Welcome back"))
     item = Item(product_id=str(product.pk), title="Lens", quantity=1, unit_price=Decimal(100))
@@ -44,6 +71,7 @@ def test_a_code_works_once(browser: Any, other_browser: Any, product: Any, franc
     order = get_model("order", "Order").objects.get()
     assert order.total_incl_tax == Decimal("90.00")
     assert host.get_order(order.number).coupon_codes == (code,)
+    assert host.get_order(order.number).discounts == {code: Decimal("10.00")}
 
     other_browser.restore([item], coupon=code)
     assert host.get_cart(str(get_model("basket", "Basket").objects.latest("pk").pk)).amount == Decimal("100.00")
