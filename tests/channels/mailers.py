@@ -8,6 +8,7 @@ from django.core import mail
 
 from retarget_plugin.channels import EmailChannel
 from retarget_plugin.domain.messages import OutgoingEmail
+from tests.fakes.web import PATIENCE_SECONDS
 
 HAS_MAILERS = hasattr(mail, "mailers")
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
@@ -42,19 +43,21 @@ def channel_over(settings: Any, backend: str, **options: Any) -> EmailChannel:
             setattr(settings, names.get(name, f"EMAIL_{name.upper()}"), value)
     else:
         settings.ANYMAIL = {f"POSTMARK_{name.upper()}": value for name, value in options.items()} | {
-            "REQUESTS_TIMEOUT": options.get("timeout", (0.3, 0.3))
+            "REQUESTS_TIMEOUT": options.get("timeout", PATIENCE_SECONDS)
         }
     return EmailChannel()
 
 
 def over_smtp(settings: Any, server: Any, **options: Any) -> EmailChannel:
-    return channel_over(settings, SMTP, **{"host": server.host, "port": server.port, "timeout": 0.3, **options})
+    return channel_over(
+        settings, SMTP, **{"host": server.host, "port": server.port, "timeout": PATIENCE_SECONDS, **options}
+    )
 
 
 def over_postmark(settings: Any, server: Any, **options: Any) -> EmailChannel:
     known = {"server_token": server.token, "api_url": server.url}
     if HAS_MAILERS:
-        known["timeout"] = (0.3, 0.3)
+        known["timeout"] = PATIENCE_SECONDS
     return channel_over(settings, POSTMARK, **{**known, **options})
 
 
@@ -62,11 +65,11 @@ def over(settings: Any, vendor: str, server: Any) -> EmailChannel:
     """The project sends over `vendor` of anymail's, at `server`."""
     backend = f"anymail.backends.{vendor}.EmailBackend"
     if HAS_MAILERS:
-        return channel_over(settings, backend, api_key=server.token, api_url=server.url, timeout=(0.3, 0.3))
+        return channel_over(settings, backend, api_key=server.token, api_url=server.url, timeout=PATIENCE_SECONDS)
     settings.EMAIL_BACKEND = backend
     settings.ANYMAIL = {
         f"{vendor.upper()}_API_KEY": server.token,
         f"{vendor.upper()}_API_URL": server.url,
-        "REQUESTS_TIMEOUT": (0.3, 0.3),
+        "REQUESTS_TIMEOUT": PATIENCE_SECONDS,
     }
     return EmailChannel()

@@ -11,7 +11,7 @@ import pytest
 from retarget_plugin.channels import smtp
 from retarget_plugin.domain.vocabulary import OutcomeKind
 from tests.fakes.smtp import Mode, SmtpServer
-from tests.fakes.web import closed_port
+from tests.fakes.web import PATIENCE_SECONDS, closed_port
 
 from .mailers import EMAIL, SMTP, channel_over, over_smtp
 
@@ -225,7 +225,7 @@ def test_channel_that_keeps_no_connection_has_nothing_to_warm(channel, server):
 
 def test_failure_to_warm_is_what_the_next_message_hears_and_only_that_one(settings):
     port = closed_port()
-    with channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=0.3) as channel:
+    with channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=PATIENCE_SECONDS) as channel:
         channel.warm()
         with SmtpServer(port=port) as server:
             first, second = channel.send(EMAIL), channel.send(EMAIL)
@@ -248,7 +248,7 @@ def test_refused_log_in_is_met_once_when_warmed(settings):
 
 def test_closing_forgets_a_failure_to_warm(settings):
     port = closed_port()
-    channel = channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=0.3)
+    channel = channel_over(settings, SMTP, host="127.0.0.1", port=port, timeout=PATIENCE_SECONDS)
     with channel:
         channel.warm()
 
@@ -312,13 +312,13 @@ def test_enhanced_status_is_kept_without_the_words(settings):
 
 
 def test_connection_refused_is_transient(settings):
-    channel = channel_over(settings, SMTP, host="127.0.0.1", port=closed_port(), timeout=0.3)
+    channel = channel_over(settings, SMTP, host="127.0.0.1", port=closed_port(), timeout=PATIENCE_SECONDS)
 
     assert channel.send(EMAIL).kind is OutcomeKind.TRANSIENT
 
 
 def test_unknown_host_is_transient(settings):
-    channel = channel_over(settings, SMTP, host="mail.invalid", port=25, timeout=0.3)
+    channel = channel_over(settings, SMTP, host="mail.invalid", port=25, timeout=PATIENCE_SECONDS)
 
     assert channel.send(EMAIL).kind is OutcomeKind.TRANSIENT
 

@@ -15,7 +15,7 @@ from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import SECRET, TEXT, NetworkGatewayContract
 from tests.fakes.brevo import BrevoServer
-from tests.fakes.web import Reply
+from tests.fakes.web import PATIENCE_SECONDS, Reply
 
 pytestmark = pytest.mark.delivery
 
@@ -24,7 +24,7 @@ STOP = {"SMS": {"default": {"STOP": "STOP au [STOP_CODE]"}}}
 
 
 def gateway_for(url, **options):
-    limits = {"connect_seconds": 0.3, "read_seconds": 0.3}
+    limits = {"connect_seconds": PATIENCE_SECONDS, "read_seconds": PATIENCE_SECONDS}
     return BrevoGateway(**{"api_key": BrevoServer.api_key, "base_url": f"{url}/v3", **limits, **options})
 
 

@@ -16,7 +16,7 @@ from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import TEXT, NetworkGatewayContract
 from tests.fakes import webhooks
 from tests.fakes.plain_gateway import PlainGatewayServer
-from tests.fakes.web import Reply
+from tests.fakes.web import PATIENCE_SECONDS, Reply
 
 pytestmark = pytest.mark.delivery
 
@@ -27,8 +27,8 @@ OPTIONS = {
     "error_path": "error.code",
     "errors": {"opted_out": ["opted_out"], "no_credit": ["no_balance"], "rejected": ["invalid_number"]},
     "success": {"path": "messages.0.state", "equals": ["queued", "sent"]},
-    "connect_seconds": 0.3,
-    "read_seconds": 0.3,
+    "connect_seconds": PATIENCE_SECONDS,
+    "read_seconds": PATIENCE_SECONDS,
 }
 RECEIPTS = {
     "receipts": {

@@ -15,7 +15,7 @@ from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import SECRET, TEXT, NetworkGatewayContract
 from tests.fakes.ovh import OvhServer
-from tests.fakes.web import Fault, Reply
+from tests.fakes.web import PATIENCE_SECONDS, Fault, Reply
 
 pytestmark = pytest.mark.delivery
 
@@ -30,8 +30,8 @@ def gateway_for(url, **options):
         "application_secret": OvhServer.application_secret,
         "consumer_key": OvhServer.consumer_key,
         "base_url": f"{url}/1.0",
-        "connect_seconds": 0.3,
-        "read_seconds": 0.3,
+        "connect_seconds": PATIENCE_SECONDS,
+        "read_seconds": PATIENCE_SECONDS,
     }
     return OvhGateway(**{**defaults, **options})
 

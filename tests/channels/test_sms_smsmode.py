@@ -14,7 +14,7 @@ from retarget_plugin.domain.messages import DeliveryEvent, InboundSms
 from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from tests.contracts.gateways import SECRET, TEXT, NetworkGatewayContract
 from tests.fakes.smsmode import SmsmodeServer
-from tests.fakes.web import Reply
+from tests.fakes.web import PATIENCE_SECONDS, Reply
 
 pytestmark = pytest.mark.delivery
 
@@ -23,7 +23,7 @@ UUID = "67c15045-1067-4588-ba3c-737cc5051438"
 
 
 def gateway_for(url, **options):
-    limits = {"connect_seconds": 0.3, "read_seconds": 0.3}
+    limits = {"connect_seconds": PATIENCE_SECONDS, "read_seconds": PATIENCE_SECONDS}
     return SmsmodeGateway(**{"api_key": SmsmodeServer.api_key, "base_url": f"{url}/sms/v1", **limits, **options})
 
 

@@ -16,7 +16,7 @@ from retarget_plugin.domain.vocabulary import DeliveryKind, OutcomeKind
 from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import TEXT, NetworkGatewayContract
 from tests.fakes.twilio import TwilioServer
-from tests.fakes.web import Reply
+from tests.fakes.web import PATIENCE_SECONDS, Reply
 from tests.fakes.webhooks import Receiver
 
 pytestmark = pytest.mark.delivery
@@ -32,8 +32,8 @@ def gateway_for(url, **options):
         "auth_token": TwilioServer.auth_token,
         "sender": SENDER,
         "base_url": url,
-        "connect_seconds": 0.3,
-        "read_seconds": 0.3,
+        "connect_seconds": PATIENCE_SECONDS,
+        "read_seconds": PATIENCE_SECONDS,
     }
     return TwilioGateway(**{**defaults, **options})
 

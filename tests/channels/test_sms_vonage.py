@@ -19,7 +19,7 @@ from retarget_plugin.exceptions import SignatureError
 from tests.contracts.gateways import SECRET, TEXT, NetworkGatewayContract
 from tests.fakes.twilio import TwilioServer
 from tests.fakes.vonage import PARTLY, REFUSING, VonageServer
-from tests.fakes.web import Reply
+from tests.fakes.web import PATIENCE_SECONDS, Reply
 
 pytestmark = pytest.mark.delivery
 
@@ -36,8 +36,8 @@ def gateway_for(url, **options):
         "signature_secret": VonageServer.signature_secret,
         "signature_method": "sha256",
         "base_url": url,
-        "connect_seconds": 0.3,
-        "read_seconds": 0.3,
+        "connect_seconds": PATIENCE_SECONDS,
+        "read_seconds": PATIENCE_SECONDS,
     }
     return VonageGateway(**{**defaults, **options})
 

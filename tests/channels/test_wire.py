@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from retarget_plugin.channels.sms import transport
 from retarget_plugin.channels.sms.transport import Answer, Transport
 from tests import inside
-from tests.fakes.web import Call, Fault, Reply, WebFake, closed_port
+from tests.fakes.web import PATIENCE_SECONDS, Call, Fault, Reply, WebFake, closed_port
 
 
 class Server(WebFake):
@@ -68,7 +68,7 @@ def line(monkeypatch):
         "NO_PROXY",
     ):
         monkeypatch.delenv(name, raising=False)
-    opened = Transport(connect_seconds=0.3, read_seconds=0.3)
+    opened = Transport(connect_seconds=PATIENCE_SECONDS, read_seconds=PATIENCE_SECONDS)
     yield opened
     opened.close()
 

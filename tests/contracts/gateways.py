@@ -169,7 +169,7 @@ class GatewayContract:
 class NetworkGatewayContract(GatewayCallsContract, GatewayContract):
     """Cases for gateways that talk to a provider over HTTP.
 
-    `provider` is the running fake; `make(url, **options)` builds the gateway, with timeouts below a second. The fake
+    `provider` is the running fake; `make(url, **options)` builds the gateway, with timeouts of seconds. The fake
     refuses `rejected_number` and `opted_out_number` (empty where the provider takes the text and tells later, by report);
     `secrets` must never be seen in a log or an outcome; `settings` are further keys of RETARGET.
     """

@@ -20,6 +20,8 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 LONGEST_HANG = 60.0
+#: Seconds a test waits for a far end: longer than a busy machine stalls, and no longer, since those that hang use them up.
+PATIENCE_SECONDS = 2.0
 
 
 class Fault(StrEnum):

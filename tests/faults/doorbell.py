@@ -17,6 +17,8 @@ from .rig import Rig
 
 QUEUE = "celery"
 PATIENCE_SECONDS = 60
+#: The crew's connections to PostgreSQL.
+AT_WORK = "SELECT pid FROM pg_stat_activity WHERE application_name = 'doorbell'"
 
 
 class Doorbell:
@@ -50,6 +52,17 @@ class Doorbell:
     def crash(self) -> None:
         services.crash(self.url)
 
+    def wait_until_silent(self, *, seconds: float) -> None:
+        """Until no ring has been at work for so many seconds; those heard before a crash go on for a while."""
+        began = silent_since = time.monotonic()
+        while (now := time.monotonic()) - silent_since < seconds:
+            if now - began > PATIENCE_SECONDS:
+                raise RuntimeError(f"rings go on {PATIENCE_SECONDS} s later:\n{self._rig.output()[-4000:]}")
+            time.sleep(0.05)
+            # A task gives its connections back when it ends.
+            if self._rig.rows(AT_WORK):
+                silent_since = time.monotonic()
+
     def restart(self) -> None:
         services.restart(self.url)
 
@@ -59,7 +72,7 @@ class Doorbell:
 
     def _start(self, *arguments: str) -> Worker:
         settings = ("-A", "tests.faults.celery_app", *arguments, "--loglevel=WARNING")
-        return self._rig.spawn("celery", *settings, RETARGET_FAULTS_BROKER_URL=self.url)
+        return self._rig.spawn("celery", *settings, RETARGET_FAULTS_BROKER_URL=self.url, PGAPPNAME="doorbell")
 
     def _wait_until_heard(self) -> None:
         until = time.monotonic() + PATIENCE_SECONDS

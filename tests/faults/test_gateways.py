@@ -16,7 +16,7 @@ from tests.fakes.plain_gateway import PlainGatewayServer
 from tests.fakes.postmark import PostmarkServer
 from tests.fakes.smtp import Mode, SmtpServer
 from tests.fakes.twilio import TwilioServer
-from tests.fakes.web import Fault, Reply, refusing_port
+from tests.fakes.web import PATIENCE_SECONDS, Fault, Reply, refusing_port
 
 pytestmark = [
     pytest.mark.promise,
@@ -34,8 +34,8 @@ PLAIN = {
         "error_path": "error.code",
         "errors": {"opted_out": ["opted_out"], "no_credit": ["no_balance"], "rejected": ["invalid_number"]},
         "success": {"path": "messages.0.state", "equals": ["queued", "sent"]},
-        "connect_seconds": 0.3,
-        "read_seconds": 0.3,
+        "connect_seconds": PATIENCE_SECONDS,
+        "read_seconds": PATIENCE_SECONDS,
     },
 }
 TWILIO = {
@@ -44,8 +44,8 @@ TWILIO = {
         "account_sid": TwilioServer.account_sid,
         "auth_token": TwilioServer.auth_token,
         "sender": "+15005550006",
-        "connect_seconds": 0.3,
-        "read_seconds": 0.3,
+        "connect_seconds": PATIENCE_SECONDS,
+        "read_seconds": PATIENCE_SECONDS,
     },
 }
 
