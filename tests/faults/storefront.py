@@ -14,6 +14,7 @@ from typing import Self
 import requests
 
 from tests.fakes.web import closed_port
+from tests.percentiles import percentile
 
 from .rig import Rig
 
@@ -138,8 +139,7 @@ class Shoppers:
 
 def p95(requests: Iterable[Request]) -> float:
     """Seconds within which 95 % of them were answered."""
-    seconds = sorted(request.seconds for request in requests)
-    return seconds[int(len(seconds) * 0.95)]
+    return percentile((request.seconds for request in requests), 0.95)
 
 
 def main(port: str, *options: str) -> None:

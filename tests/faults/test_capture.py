@@ -23,6 +23,7 @@ from retarget_plugin.domain.carts import Identity
 from retarget_plugin.models import Cart, Order
 from retarget_plugin.testing import build_shop
 from tests.locks import locked
+from tests.percentiles import percentile
 from tests.promises import length
 from tests.shop.models import Basket, Line, Product, Purchase
 
@@ -243,10 +244,6 @@ def nobody_listening():
         yield
     finally:
         signals.emit = emit
-
-
-def percentile(values, share):
-    return sorted(values)[int(len(values) * share)]
 
 
 @pytest.mark.promise

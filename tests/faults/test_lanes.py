@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.plain_gateway import PlainGatewayServer
 from tests.fakes.web import Fault, Reply, refusing_port
+from tests.percentiles import percentile
 from tests.promises import length
 
 from .mayhem import discharge, wait_until
@@ -47,11 +48,6 @@ def most_in(instants, seconds):
             start += 1
         most = max(most, end - start + 1)
     return most
-
-
-def percentile(values, share):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def test_a_rate_is_kept_by_all_workers_together(make_rig, promise):

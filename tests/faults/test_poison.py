@@ -8,9 +8,8 @@ from collections import Counter
 
 import pytest
 
+from tests.percentiles import percentile
 from tests.promises import is_long, length
-
-from .test_scale import percentile
 
 pytestmark = [pytest.mark.promise, pytest.mark.timeout(900)]
 

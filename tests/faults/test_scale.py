@@ -13,6 +13,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
+from tests.percentiles import percentile
 from tests.promises import length
 
 from . import crowd, databases
@@ -22,11 +23,6 @@ pytestmark = [pytest.mark.promise, pytest.mark.timeout(1200)]
 # As a shop of this size would have it; a rig's own are small.
 AT_SIZE = {"BATCH_SIZE": 200, "LEASE_SECONDS": 60}
 OVERDUE = timedelta(hours=1)
-
-
-def percentile(values, share):
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
 
 
 @pytest.fixture
