@@ -1,9 +1,7 @@
-"""A shop some of whose carts raise, hang, eat the memory or break the interpreter; and the owner who looks after them.
+"""A shop some of whose carts raise, hang, eat the memory or break the interpreter.
 
 As a host: `{"BACKEND": "tests.faults.poisoned.Shop", "OPTIONS": {"poison": {e-mail: deed}, "folder": path}}`. Each deed is
 a line "deed pid" in the folder's `poison` before it is done; a file called `healed` ends them all.
-`python -m tests.faults.poisoned` prints what the list of messages says to the owner; with `release` the owner presses that
-button of every message that is set aside.
 """
 
 from __future__ import annotations
@@ -12,14 +10,11 @@ import ctypes
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import django
 
 MEMORY = 4 * 1024**3
 
@@ -77,29 +72,8 @@ def make_shop() -> type:
     return Poisoned
 
 
-def look() -> None:
-    """The owner opens the list of messages, and with `release` presses a button a message."""
-    from django.contrib.auth import get_user_model
-    from django.test import Client
-
-    from retarget_plugin.models import Message
-
-    client = Client()
-    client.force_login(get_user_model().objects.create_superuser(f"owner{os.getpid()}", password="unused"))
-    print(client.get("/admin/retarget_plugin/message/").content.decode())
-    if "release" in sys.argv:
-        for key in list(Message.objects.filter(state="quarantined").values_list("pk", flat=True)):
-            answer = client.post(f"/admin/retarget_plugin/message/{key}/release/")
-            assert answer.status_code == 302, answer.content
-
-
 def __getattr__(name: str) -> Any:
     # The tiny shop's rows can be imported only once Django is set up.
     if name == "Shop":
         return make_shop()
     raise AttributeError(name)
-
-
-if __name__ == "__main__":
-    django.setup()
-    look()

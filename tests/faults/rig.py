@@ -171,6 +171,14 @@ class Rig:
                 self.replace(workers)
         return time.monotonic() - began
 
+    def release(self, seconds: float, workers: list[Worker]) -> int:
+        """The owner releases the messages that were set aside because workers ended with them; how many there were."""
+        number = self.states()["quarantined"]
+        if number:
+            self.run("tests.faults.owner", "release")
+            self.settle(seconds, workers)
+        return number
+
     # -- looking ------------------------------------------------------------------------------------------------------
 
     @property

@@ -55,9 +55,9 @@ def test_poison_is_set_aside_and_the_others_go_out(make_rig, tmp_path, promise):
     ratio = p95 / percentile(drain(make(make_rig, tmp_path, {})), 0.95) if is_long() else None
     verdict, lives = rig.check(), Counter(deed for deed, _pid in deeds(folder))
     states = dict(rig.rows(STATES))
-    page = rig.run("tests.faults.poisoned")
+    page = rig.run("tests.faults.owner")
     (folder / "healed").touch()
-    rig.run("tests.faults.poisoned", "release")
+    rig.run("tests.faults.owner", "release")
     drain(rig)
     healed = rig.check()
 
