@@ -133,7 +133,7 @@ def test_eight_workers_claim_each_message_once_and_none_is_idle(make_rig, promis
     rig.prepare(texts=length(400, 40_000), is_queued=True)
 
     workers = rig.start(8)
-    seconds = rig.settle(460)
+    seconds = rig.settle(length(460, 1500))
 
     verdict, output = rig.check(), rig.output()
     discharge(workers)
