@@ -1,4 +1,4 @@
-"""Tables held by somebody else, as a migration would hold them (PostgreSQL)."""
+"""Tables held by somebody else, as a migration or a vacuum would hold them (PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from retarget_plugin import receivers
 
 
 @contextmanager
-def locked(*tables: str) -> Iterator[Callable[[], None]]:
-    """Another connection holds an exclusive lock on `tables` until the block ends, or what it yields is called."""
+def locked(*tables: str, mode: str = "ACCESS EXCLUSIVE") -> Iterator[Callable[[], None]]:
+    """Another connection holds such a lock on `tables` until the block ends, or what it yields is called."""
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
         with connections["default"].cursor() as cursor:
             cursor.execute("BEGIN")
-            cursor.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {', '.join(tables)} IN {mode} MODE")
             held.set()
             release.wait(60)
             cursor.execute("ROLLBACK")

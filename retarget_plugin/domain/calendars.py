@@ -110,11 +110,13 @@ def next_span(now: datetime, window: Window, local: ZoneInfo) -> Span | None:
     return None
 
 
-def next_common_span(now: datetime, places: Iterable[tuple[Window, ZoneInfo]]) -> Span | None:
-    """The first time at or after `now` during which every window is open in its zone; None as above."""
+def next_common_span(
+    now: datetime, places: Iterable[tuple[Window, ZoneInfo]], *, days: int = DAYS_AHEAD
+) -> Span | None:
+    """The first time at or after `now` during which every window is open in its zone; None if not within `days`."""
     places = tuple(places)
     at = now.astimezone(UTC)
-    horizon = at + timedelta(days=DAYS_AHEAD)
+    horizon = at + timedelta(days=days)
     while at < horizon:
         opens, closes = at, horizon
         for window, local in places:

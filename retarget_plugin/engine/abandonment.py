@@ -71,10 +71,9 @@ def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now
     )
     if not won:
         return
-    if contact is not None:
-        # Somebody else gave an address in it since: it is not the first one's to be reminded of any more.
-        others = FlowRun.objects.filter(cart=cart, state=RunState.ACTIVE).exclude(contact=contact)
-        runs.leave_all(others.select_related("flow"), Reason.SUBJECT_REASSIGNED, now=now)
+    # Somebody else gave an address in it since: it is not the first one's to be reminded of any more.
+    others = FlowRun.objects.filter(cart=cart, state=RunState.ACTIVE).exclude(contact=contact)
+    runs.leave_all(others.select_related("flow"), Reason.SUBJECT_REASSIGNED, now=now)
     products.remember(cart.shop, snapshot.items, currency=snapshot.currency, now=now)
     if contact is None:
         decisions.about_cart(cart, Reason.NO_IDENTITY, now=now)
@@ -92,7 +91,10 @@ def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now
 
 
 def _owner(cart: Cart, snapshot: CartSnapshot, *, now: datetime) -> Contact | None:
-    """Whose cart it is: what the shop says, completed by what the shopper typed, else who is already known for it."""
+    """Whose cart it is: what the shop says, completed by what the shopper typed, else who is already known for it.
+
+    Nobody's, where that is somebody who was erased: it does not fall back to whose it was before.
+    """
     said = snapshot.identity or Identity()
     identity = Identity(
         external_id=said.external_id or cart.external_id,
@@ -104,8 +106,8 @@ def _owner(cart: Cart, snapshot: CartSnapshot, *, now: datetime) -> Contact | No
         country=said.country,
         born_on=said.born_on,
     )
-    found = contacts.resolve(cart.shop, identity, now=now) if identity.is_reachable else None
-    return found or cart.contact
+    found = contacts.resolve(cart.shop, identity, now=now)
+    return found or (None if contacts.is_erased(cart.shop, identity) else cart.contact)
 
 
 def _write(cart: Cart, **changes: object) -> bool:

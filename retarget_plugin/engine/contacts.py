@@ -35,11 +35,11 @@ def resolve(shop: Shop, identity: HostIdentity, *, is_own_act: bool = False, now
     Who was erased is made anew only by an act of their own (`is_own_act`), such as a form; never because a shop still
     has a cart or an order of theirs.
     """
-    email = rules.normalize_email(identity.email)
-    phone = rules.normalize_phone(identity.phone, identity.country or shop.country)
-    if not (email or phone or identity.external_id):
+    named = _named(shop, identity)
+    if not any(named.values()):
         return None
-    contact, is_new = find(shop, email=email, phone=phone, external_id=identity.external_id), False
+    email, phone = named["email"], named["phone"]
+    contact, is_new = find(shop, **named), False
     if contact is None:
         if not is_own_act and is_erased(shop, identity):
             return None
@@ -50,14 +50,22 @@ def resolve(shop: Shop, identity: HostIdentity, *, is_own_act: bool = False, now
     return contact
 
 
+def is_another(contact: Contact, shop: Shop, identity: HostIdentity) -> bool:
+    """Whether the shop means another than `contact`: somebody else, somebody new, or somebody who was erased.
+
+    Not where nothing in `identity` can be used. Found as `resolve` finds, but nobody is made.
+    """
+    named = _named(shop, identity)
+    if not any(named.values()):
+        return False
+    known = find(shop, **named)
+    return known is None or known.pk != contact.pk
+
+
 def is_erased(shop: Shop, identity: HostIdentity) -> bool:
     """Whether the shop speaks of somebody who was erased here and has not come back."""
-    return suppressions.is_erased(
-        shop.pk,
-        email=rules.normalize_email(identity.email),
-        phone=rules.normalize_phone(identity.phone, identity.country or shop.country),
-        account=identity.external_id,
-    )
+    named = _named(shop, identity)
+    return suppressions.is_erased(shop.pk, email=named["email"], phone=named["phone"], account=named["external_id"])
 
 
 def is_own(contact: Contact, external_id: str) -> bool:
@@ -79,6 +87,15 @@ def resolve_for(shop: Shop, identity: HostIdentity, *, channel: str, now: dateti
         alone = HostIdentity(email=identity.email, country=identity.country, locale=identity.locale)
     held = contact and (contact.phone if channel == Channel.SMS else contact.email)
     return contact if not stated or held == stated else resolve(shop, alone, now=now)
+
+
+def _named(shop: Shop, identity: HostIdentity) -> dict[str, str]:
+    """What of `identity` can be used, as `find` asks for it."""
+    return {
+        "email": rules.normalize_email(identity.email),
+        "phone": rules.normalize_phone(identity.phone, identity.country or shop.country),
+        "external_id": identity.external_id,
+    }
 
 
 def _link(contact: Contact, identity: HostIdentity, *, email: str, is_new: bool, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from . import countries
 
 SUNDAY = frozenset({6})
 EVERY_DAY = frozenset(range(7))
+THREE_WEEKS = timedelta(days=calendars.DAYS_AHEAD)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def next_allowed(contact: Contact, shop: Shop, channel: str, *, now: datetime) -
     span = _span(now.replace(hour=0, minute=0, second=0, microsecond=0), terms)
     while span is not None and span.closes <= now:
         span = _span(span.closes, terms)
-    at = max(now, span.opens) if span else None
+    at = max(now, span.opens) if span and span.opens <= now + THREE_WEEKS else None
     return Opening(at) if at == now else Opening(at, _facts(terms, now, at))
 
 
@@ -105,11 +106,15 @@ def _zones(contact: Contact, shop: Shop, channel: str) -> tuple[ZoneInfo, ...]:
 @lru_cache(maxsize=36_500)
 def _span(moment: datetime, terms: _Terms) -> calendars.Span | None:
     """The first allowed time at or after `moment`. A batch asks for few days and few terms, again and again."""
-    return _common(moment, _conditions(terms), terms.zones)
+    # It is asked for from midnight on, so three weeks from any time of that day end in one day more.
+    return _common(moment, _conditions(terms), terms.zones, days=calendars.DAYS_AHEAD + 1)
 
 
-def _common(moment: datetime, conditions: Iterable[_Condition], zones: Iterable[ZoneInfo]) -> calendars.Span | None:
-    return calendars.next_common_span(moment, ((condition.window, zone) for condition in conditions for zone in zones))
+def _common(
+    moment: datetime, conditions: Iterable[_Condition], zones: Iterable[ZoneInfo], *, days: int = calendars.DAYS_AHEAD
+) -> calendars.Span | None:
+    places = ((condition.window, zone) for condition in conditions for zone in zones)
+    return calendars.next_common_span(moment, places, days=days)
 
 
 def _conditions(terms: _Terms) -> Iterator[_Condition]:

@@ -62,10 +62,20 @@ def purge_daily(*, now: datetime) -> Counter[str]:
     turn = Throttle.objects.filter(name=NAME)
     if not turn.filter(free_at__lte=now).update(free_at=now + LEASE):
         return Counter()
-    partitions.make_ahead(now=now)
+    is_ahead = _make_ahead(now)
     tally, is_done = _purge(now=now, until=time.monotonic() + ROUND_SECONDS)
-    turn.update(free_at=now + (DAY if is_done else PAUSE))
+    turn.update(free_at=now + (PAUSE if not is_done else DAY if is_ahead else LEASE))
     return tally
+
+
+def _make_ahead(now: datetime) -> bool:
+    """The months to come; False where somebody else works on the table: until they are made, the default part takes all."""
+    try:
+        partitions.make_ahead(now=now)
+    except OperationalError:
+        logger.warning("the next months of the events could not be made now; it is tried again", exc_info=True)
+        return False
+    return True
 
 
 def _purge(*, now: datetime, until: float) -> tuple[Counter[str], bool]:

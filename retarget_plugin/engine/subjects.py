@@ -120,10 +120,7 @@ def _cart(message: Message, cart: Any, *, now: datetime) -> CartSnapshot | Held:
         return Held(Reason.SUBJECT_FROZEN, now + FROZEN_WAIT)
     if snapshot.is_empty or not any(item.is_available for item in snapshot.items):
         return Held(Reason.SUBJECT_EMPTY)
-    owner = snapshot.identity and contacts.find(
-        message.shop, external_id=snapshot.identity.external_id, email=snapshot.identity.email.lower()
-    )
-    if owner and owner.pk != message.contact_id:
+    if snapshot.identity and contacts.is_another(message.contact, message.shop, snapshot.identity):
         return Held(Reason.SUBJECT_REASSIGNED)
     return snapshot
 

@@ -12,6 +12,7 @@ from retarget_plugin.engine import countries, hours
 from retarget_plugin.models import Contact, Decision, FlowRun, Message, Shop
 
 FRENCH, AMERICAN, SPANISH, GERMAN = "+33612345678", "+12125551234", "+34612345678", "+4915112345678"
+MOROCCAN = "+212612345678"
 
 
 def utc(text):
@@ -138,6 +139,15 @@ def test_hours_that_never_meet_the_countrys_are_never_and_both_are_named():
 
     assert found.at is None
     assert (found.facts["rule"], found.facts["opens"]) == ("hours, shop", "")
+
+
+def test_three_weeks_are_counted_from_now_and_not_from_its_midnight():
+    # While Morocco keeps Ramadan's clock, no evening there is a morning on Lord Howe Island within these hours.
+    late = {"shop": Shop(sms_until=time(21, 30)), "phone": MOROCCAN, "time_zone": "Australia/Lord_Howe"}
+
+    assert opens("2030-01-21 17:07", **late) == utc("2030-02-11 08:00")
+    assert opens("2030-01-21 08:00", **late) == utc("2030-02-11 08:00")
+    assert opens("2030-01-21 07:59", **late) is None
 
 
 def test_an_allowed_instant_is_answered_to_the_microsecond():

@@ -326,6 +326,29 @@ def test_what_changed_since_the_text_keeps_the_e_mail_back(shopping, mailoutbox,
     assert Message.objects.get(step="reminder").reason == reason
 
 
+@pytest.mark.parametrize("is_erased", [False, True])
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_cart_that_is_now_somebodys_who_is_not_known_here_is_nobody_elses(shopping, mailoutbox, is_told, is_erased):
+    shopping.consent("email")
+    shopping.leave_cart()
+    shopping.wait(hours=1, minutes=45)
+    if is_erased:
+        consent.suppress(
+            shopping.shop, channel="email", address="eve@example.com", reason="erased", now=shopping.clock.now
+        )
+
+    shopping.host.carts["17"] = build_cart("17", identity=Identity(email="eve@example.com"))
+    if is_told:
+        carts.touch(host="default", reference="17", now=shopping.clock.now)
+    shopping.wait(hours=2, minutes=15)
+    shopping.wait(days=2)
+
+    assert len(mailoutbox) == 0
+    run = FlowRun.objects.get(contact__email=EMAIL)
+    assert "subject_reassigned" in {run.reason, *run.messages.values_list("reason", flat=True)}
+    assert not FlowRun.objects.exclude(pk=run.pk).filter(contact__email=EMAIL).exists()
+
+
 def test_a_frozen_cart_waits_for_the_payment_to_end(shopping, mailoutbox):
     shopping.consent("email")
     shopping.leave_cart()

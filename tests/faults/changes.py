@@ -349,6 +349,11 @@ def cart_given_to_another(message: Message, host: FolderHost, now: datetime) -> 
 
 
 @change
+def cart_given_to_a_newcomer(message: Message, host: FolderHost, now: datetime) -> None:
+    _rewrite(message, host, identity=Identity(email=f"newcomer{message.pk}@example.com"))
+
+
+@change
 def cart_frozen_in_payment(message: Message, host: FolderHost, now: datetime) -> None:
     _rewrite(message, host, is_frozen=True)
 

@@ -98,6 +98,7 @@ CHANGES = {
         Change("cart_sold_out", "subject_empty"),
         Change("cart_deleted", "subject_gone"),
         Change("cart_given_to_another", "subject_reassigned"),
+        Change("cart_given_to_a_newcomer", "subject_reassigned"),
         Change("cart_frozen_in_payment", "subject_frozen"),
         Change("cart_in_use_again", "active_again", ("touched_at",)),
     ),

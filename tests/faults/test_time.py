@@ -197,7 +197,7 @@ class Allowance:
         minute = moment // 60
         if self.allows(minute, clocks):
             return moment
-        tried = range(minute + 1, minute + HORIZON)
+        tried = range(minute + 1, minute + HORIZON + 1)
         return next((minute * 60 for minute in tried if self.allows(minute, clocks)), None)
 
 
@@ -225,11 +225,11 @@ def judge(opening: hours.Opening, right: int | None, moment: int, results: Count
     results["never" if right is None else "at once" if right == moment else "later"] += 1
     found = None if opening.at is None else zones.seconds(opening.at)
     results["wrong"] += found != right
-    facts = opening.facts
+    facts, said = opening.facts, opening.at.isoformat() if opening.at else ""
     if right is None:
         results["never without a reason"] += not facts.get("rule") or facts.get("opens") != ""
     elif right != moment:
-        results["later without a reason"] += not facts.get("rule") or facts.get("opens") != opening.at.isoformat()
+        results["later without a reason"] += not facts.get("rule") or facts.get("opens") != said
 
 
 # --- T4 --------------------------------------------------------------------------------------------------------

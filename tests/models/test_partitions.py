@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from retarget_plugin.engine import retention, tick
 from retarget_plugin.models import Event, partitions
 from retarget_plugin.testing import build_shop
 from tests.locks import locked
@@ -123,6 +124,19 @@ def test_a_busy_table_is_left_for_the_next_time(seen):
         let_go()
 
     assert partitions.drop_before(NOW + timedelta(days=31)) == [DECEMBER]
+
+
+def test_a_purge_goes_on_where_a_vacuum_is_at_the_table_and_makes_the_months_ten_minutes_later(seen, caplog):
+    seen(NOW - timedelta(days=3_000))
+
+    with locked("retarget_plugin_event_default", mode="SHARE UPDATE EXCLUSIVE"), caplog.at_level("WARNING"):
+        done = tick.once(now=NOW)
+        made, kept = names(), Event.objects.count()
+    tick.once(now=NOW + retention.LEASE)
+
+    assert (made, kept, done["failed"]) == ([], 0, 0)
+    assert "could not be made now" in caplog.text
+    assert sorted(names()) == [DECEMBER, JANUARY]
 
 
 def test_a_writer_in_the_middle_of_something_holds_nothing_up():
