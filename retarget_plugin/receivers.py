@@ -152,6 +152,11 @@ class _Event:
     arguments: Mapping[str, Any]
     at: datetime
 
+    @property
+    def is_told_once(self) -> bool:
+        """Whether it is what somebody said or did: no reconcile pass would find it, and nobody says it again."""
+        return self.receiver in (contact_changed, consent_changed, signed_in, signed_out)
+
 
 #: Trouble of the database's and not of the event: no answer, a lock, a full disk, a server that is read-only for now.
 PASSING = (OperationalError, InterfaceError, InternalError)
@@ -162,34 +167,40 @@ class Patience:
 
     What is passed over is kept with its time, and told a little at a time, oldest first, once the tables answer again: a
     no that was said after a yes stays the last word. Each event tells four at least, so that the rest shrinks however slow
-    the database is. What a process takes with it when it ends is found by the reconcile pass, as is what was kept for too
-    long.
+    the database is. What somebody said or did is kept for as long as the process lives. What the shop still has, a cart or
+    an order, is kept for KEPT_FOR and while there is room; what was dropped, or went with a process, the reconcile pass
+    finds.
     """
 
     REST_SECONDS = 2.0
-    KEPT = 1000
+    #: Thirty events a second for five minutes: a few megabytes.
+    KEPT = 10_000
     KEPT_FOR = timedelta(minutes=15)
     CATCH_UP_SECONDS = 0.05
     CATCH_UP_LEAST = 4
 
     def __init__(self) -> None:
         self.resting_until = 0.0
-        self.passed_over: deque[_Event] = deque(maxlen=self.KEPT)
+        self.passed_over: deque[_Event] = deque()
 
     def wrap(self, receiver: Callable[..., None]) -> Callable[..., None]:
         def patient(sender: Any, **arguments: Any) -> None:
             failpoints.reach("after_host_commit")
             event = _Event(receiver, arguments, at=timezone.now())
             if time.monotonic() < self.resting_until:
-                self.passed_over.append(event)
+                self._keep(event)
             elif self.passed_over:
-                self.passed_over.append(event)
+                self._keep(event)
                 self._catch_up()
             else:
                 self._tell(event)
             failpoints.reach("before_doorbell")
 
         return patient
+
+    def _keep(self, event: _Event) -> None:
+        if event.is_told_once or len(self.passed_over) < self.KEPT:
+            self.passed_over.append(event)
 
     def _catch_up(self) -> None:
         until, oldest = time.monotonic() + self.CATCH_UP_SECONDS, timezone.now() - self.KEPT_FOR
@@ -200,7 +211,7 @@ class Patience:
                 event = self.passed_over.popleft()
             except IndexError:
                 return
-            if event.at >= oldest:
+            if event.is_told_once or event.at >= oldest:
                 self._tell(event)
 
     def _tell(self, event: _Event) -> None:

@@ -10,13 +10,16 @@ import socket
 import statistics
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
+import time_machine
 from celery import current_app
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections, transaction
 from django.db.models.signals import post_delete, post_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from retarget_plugin import failpoints, hosts, receivers, signals, tasks
 from retarget_plugin.domain.carts import Identity
@@ -353,6 +356,26 @@ def test_however_slow_the_database_is_each_event_tells_more_than_it_adds(shop, m
     states = [record.state for record in shop.contacts.get().consent_records.order_by("pk")]
     assert states == ["granted", "withdrawn"] * 4 + ["granted"]
     assert Cart.objects.count() == 3
+
+
+def test_an_outage_however_long_forgets_carts_which_are_found_again_but_no_withdrawal(shop, monkeypatch):
+    monkeypatch.setattr(receivers.Patience, "KEPT", 3)
+    monkeypatch.setattr(receivers.patience, "resting_until", time.monotonic() + 60)
+    with time_machine.travel(timezone.now() - receivers.Patience.KEPT_FOR - timedelta(minutes=1)):
+        say(True)
+        signals.emit(signals.cart_changed, host="default", scope="", reference="too old")
+    for reference in ("fresh", "no room"):
+        signals.emit(signals.cart_changed, host="default", scope="", reference=reference)
+    say(False)
+    receivers.patience.resting_until = 0.0
+
+    for _event in range(2):
+        say(False)
+
+    assert len(receivers.patience.passed_over) == 0
+    assert [cart.reference for cart in Cart.objects.all()] == ["fresh"]
+    assert shop.contacts.get().consents.get().state == "withdrawn"
+    assert shop.contacts.get().consent_records.order_by("pk").first().state == "granted"
 
 
 # -- C4 ---------------------------------------------------------------------------------------------------------------

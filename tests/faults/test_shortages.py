@@ -17,8 +17,8 @@ RESUME_SECONDS = 30
 #: E-mail and SMS leave a worker side by side, one message at a time each: so many outcomes may be at hand when it begins.
 IN_FLIGHT = 2
 LEASE_SECONDS = 10
-#: What a far end takes for each: however long it takes to bring a shortage about, it finds sends that are left.
-ANSWER_SECONDS = length(0.5, 0.1)
+#: What a far end takes for each: a shortage finds sends that are left, and so does its end where it stops no worker.
+ANSWER_SECONDS = 0.5
 
 SHORTAGES = {
     "tables that are full": lambda rig: shortages.refused_writes(rig, "53100"),

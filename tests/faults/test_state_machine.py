@@ -478,9 +478,12 @@ def shop(db, settings, monkeypatch):
     return shop
 
 
-@pytest.mark.parametrize("part", range(length(1, 8)))
+PARTS = length(1, 16)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
 def test_no_order_of_events_breaks_a_rule(shop, promise, part):
-    examples, steps = length((15, 25), (250, 50))
+    examples, steps = length((15, 25), (125, 50))
 
     run_state_machine_as_test(
         Shopping,
@@ -497,7 +500,7 @@ def test_no_order_of_events_breaks_a_rule(shop, promise, part):
 
     promise(
         "O3",
-        run=f"{examples} stories of up to {steps} events, part {part + 1} of {length(1, 8)}, {connection.vendor}",
+        run=f"{examples} stories of up to {steps} events, part {part + 1} of {PARTS}, {connection.vendor}",
         figure="0 steps twice, 0 people dropped silently",
         bar="0 and 0",
         holds=True,
