@@ -167,15 +167,16 @@ class Patience:
 
     What is passed over is kept with its time, and told a little at a time, oldest first, once the tables answer again: a
     no that was said after a yes stays the last word. Each event tells four at least, so that the rest shrinks however slow
-    the database is. What somebody said or did is kept for as long as the process lives. What the shop still has, a cart or
-    an order, is kept for KEPT_FOR and while there is room; what was dropped, or went with a process, the reconcile pass
-    finds.
+    the database is. What the shop still has, a cart or an order, is kept for KEPT_FOR and while there is room; what was
+    dropped, or went with a process, the reconcile pass finds. What somebody said or did is kept for ONCE_KEPT_FOR, so that
+    one event that never can be told does not hold up the others for ever.
     """
 
     REST_SECONDS = 2.0
     #: Thirty events a second for five minutes: a few megabytes.
     KEPT = 10_000
     KEPT_FOR = timedelta(minutes=15)
+    ONCE_KEPT_FOR = timedelta(days=1)
     CATCH_UP_SECONDS = 0.05
     CATCH_UP_LEAST = 4
 
@@ -203,7 +204,7 @@ class Patience:
             self.passed_over.append(event)
 
     def _catch_up(self) -> None:
-        until, oldest = time.monotonic() + self.CATCH_UP_SECONDS, timezone.now() - self.KEPT_FOR
+        until, now = time.monotonic() + self.CATCH_UP_SECONDS, timezone.now()
         for told in itertools.count():
             if told >= self.CATCH_UP_LEAST and time.monotonic() >= until:
                 return
@@ -211,7 +212,7 @@ class Patience:
                 event = self.passed_over.popleft()
             except IndexError:
                 return
-            if event.is_told_once or event.at >= oldest:
+            if now - event.at <= (self.ONCE_KEPT_FOR if event.is_told_once else self.KEPT_FOR):
                 self._tell(event)
 
     def _tell(self, event: _Event) -> None:

@@ -358,9 +358,11 @@ def test_however_slow_the_database_is_each_event_tells_more_than_it_adds(shop, m
     assert Cart.objects.count() == 3
 
 
-def test_an_outage_however_long_forgets_carts_which_are_found_again_but_no_withdrawal(shop, monkeypatch):
-    monkeypatch.setattr(receivers.Patience, "KEPT", 3)
+def test_a_long_outage_forgets_carts_which_are_found_again_but_no_withdrawal(shop, monkeypatch):
+    monkeypatch.setattr(receivers.Patience, "KEPT", 4)
     monkeypatch.setattr(receivers.patience, "resting_until", time.monotonic() + 60)
+    with time_machine.travel(timezone.now() - receivers.Patience.ONCE_KEPT_FOR - timedelta(minutes=1)):
+        say(False)
     with time_machine.travel(timezone.now() - receivers.Patience.KEPT_FOR - timedelta(minutes=1)):
         say(True)
         signals.emit(signals.cart_changed, host="default", scope="", reference="too old")
