@@ -63,7 +63,20 @@ class CartAdmin(FactAdmin):
     readonly_fields = ("state_badge", "contact_link", "total_shown", "restored", "claims")
     fieldsets = (
         (None, {"fields": ("reference", "shop", "state_badge", "stage", "contact_link", "claims", "total_shown")}),
-        (_("When"), {"fields": ("created_at", "touched_at", "read_at", "abandoned_at", "ordered_at", "restored")}),
+        (
+            _("When"),
+            {
+                "fields": (
+                    "created_at",
+                    "touched_at",
+                    "read_at",
+                    "held_since",
+                    "abandoned_at",
+                    "ordered_at",
+                    "restored",
+                )
+            },
+        ),
     )
 
     def render_change_form(

@@ -155,8 +155,8 @@ SHOPPING = (
         kept="carts",
         receivers=(Receiver.MAIL, Receiver.SMS),
         person="email phone external_id items",
-        facts="id shop reference state stage touched_at created_at contact currency total told_at read_at abandoned_at"
-        " ordered_at restored_by",
+        facts="id shop reference state stage touched_at created_at contact currency total told_at read_at held_since"
+        " abandoned_at ordered_at restored_by",
         ties="contact",
         typed={"email": "email", "phone": "phone", "external_id": "account"},
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -19,6 +19,9 @@ from retarget_plugin.models import Cart, Contact, FlowRun, Shop
 from . import contacts, decisions, products, runs
 
 logger = logging.getLogger("retarget_plugin.abandonment")
+
+#: For so long a cart in payment, or one that the shop cannot tell about, is looked at again; then it is given up.
+HELD_FOR = timedelta(days=7)
 
 
 def sweep(*, now: datetime) -> Counter[str]:
@@ -40,21 +43,36 @@ def _look(cart: Cart, *, now: datetime) -> str:
         snapshot = hosts.get_host(shop.host).get_cart(cart.reference)
     except Exception:
         logger.exception("host %s could not tell about a cart; it is asked again later", shop.host)
-        # Behind the others, so that one cart the host chokes on does not hold up the rest.
-        _write(cart, touched_at=now)
+        _hold(cart, Reason.SUBJECT_UNREADABLE, now=now)
         return "unreadable"
     reading = rules.read(snapshot, touched_at=cart.touched_at, now=now, idle=shop.abandoned_after)
     if reading.finding in (Finding.GONE, Finding.EMPTY):
-        _write(cart, state=CartState.CLOSED, read_at=now)
+        _write(cart, state=CartState.CLOSED, read_at=now, held_since=None)
     elif reading.finding is Finding.FROZEN:
-        _write(cart, touched_at=now, stage=Stage.PAYMENT)
+        _hold(cart, Reason.SUBJECT_FROZEN, now=now, stage=Stage.PAYMENT)
     elif reading.finding is Finding.ACTIVE:
-        _write(cart, touched_at=reading.last_activity)
+        _write(cart, touched_at=reading.last_activity, held_since=None)
     elif snapshot is not None:
         # All or nothing: a cart that counts as abandoned has entered its flow, or says why not.
         with transaction.atomic():
             _abandon(cart, snapshot, last_activity=reading.last_activity, now=now)
     return reading.finding.value
+
+
+def _hold(cart: Cart, because: Reason, *, now: datetime, **changes: object) -> None:
+    """What became of the cart cannot be told yet: it goes behind the others, and who was to be reminded of it waits.
+
+    Not for ever: a payment that nobody ends leaves its cart as it is for years.
+    """
+    since = cart.held_since or now
+    if now - since < HELD_FOR:
+        _write(cart, touched_at=now, held_since=since, **changes)
+        return
+    with transaction.atomic():
+        if _write(cart, state=CartState.CLOSED, **changes):
+            waiting = FlowRun.objects.filter(cart=cart, state=RunState.ACTIVE).select_related("flow")
+            if not runs.leave_all(waiting, because, now=now):
+                decisions.about_cart(cart, because, now=now)
 
 
 def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now: datetime) -> None:
@@ -68,6 +86,7 @@ def _abandon(cart: Cart, snapshot: CartSnapshot, *, last_activity: datetime, now
         items=[item.to_data() for item in snapshot.items],
         read_at=now,
         abandoned_at=now,
+        held_since=None,
     )
     if not won:
         return

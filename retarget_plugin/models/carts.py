@@ -21,6 +21,7 @@ _CLAIMS = ("email", "phone", "external_id")
 #: What a touch changes in a row that is there: always; by what is claimed in passing; by a snapshot.
 _MOVED = {
     "touched_at": "excluded.touched_at",
+    "held_since": "NULL",
     "state": "CASE WHEN {table}.state = 'ordered' THEN {table}.state ELSE 'active' END",
 }
 _CLAIMED = {
@@ -88,7 +89,8 @@ class Cart(models.Model):
     """A cart in the shop: when it last moved, who may own it, and what was in it when it was last read.
 
     `email`, `phone`, `external_id` are claims from the shop's request; `contact` is settled when the cart is read.
-    `told_at`: the host's own time of a snapshot that came with its event. `restored_by` is the message whose link rebuilt
+    `told_at`: the host's own time of a snapshot that came with its event. `held_since`: it has been in payment, or the shop
+    could not tell about it, at every look since. `restored_by` is the message whose link rebuilt
     this cart in another browser.
     """
 
@@ -117,6 +119,7 @@ class Cart(models.Model):
     items = models.JSONField(_("lines"), default=list, blank=True)
     told_at = models.DateTimeField(_("told by the shop"), null=True, blank=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    held_since = models.DateTimeField(_("held since"), null=True, blank=True)
     abandoned_at = models.DateTimeField(_("abandoned"), null=True, blank=True)
     ordered_at = models.DateTimeField(_("ordered"), null=True, blank=True)
     restored_by = models.ForeignKey(

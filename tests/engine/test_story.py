@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
@@ -361,6 +362,68 @@ def test_a_frozen_cart_waits_for_the_payment_to_end(shopping, mailoutbox):
     shopping.host.carts["17"] = build_cart("17", identity=Identity(email=EMAIL))
     shopping.wait(minutes=16)
     assert len(mailoutbox) == 1
+
+
+@pytest.mark.parametrize(("trouble", "reason"), [("payment", "subject_frozen"), ("error", "subject_unreadable")])
+def test_a_cart_that_is_held_for_a_week_is_given_up(shopping, monkeypatch, trouble, reason):
+    shopping.consent("email")
+    shopping.leave_cart()
+    shopping.wait(hours=2)
+    carts.touch(host="default", reference="17", now=shopping.clock.now)
+    known = shopping.host.carts["17"]
+    if trouble == "payment":
+        shopping.host.carts["17"] = replace(known, is_frozen=True)
+    else:
+        monkeypatch.setattr(shopping.host, "get_cart", ask_in_vain)
+
+    # Held since the first look, which is tomorrow's.
+    for _day in range(7):
+        shopping.wait(days=1)
+    cart = Cart.objects.get()
+    assert (cart.state, FlowRun.objects.get().state) == ("active", "active")
+    shopping.wait(days=1)
+    cart.refresh_from_db()
+    run, touched_at = FlowRun.objects.get(), cart.touched_at
+    assert (cart.state, run.state, run.reason) == ("closed", "exited", reason)
+    assert codes(run=run)[-1] == reason and codes(cart=cart).count(reason) == 1
+    shopping.wait(days=1)
+    cart.refresh_from_db()
+    assert cart.touched_at == touched_at, "it is looked at no more"
+
+    # The payment failed after all, or the shop is well again; and the shopper is back.
+    monkeypatch.undo()
+    shopping.host.carts["17"] = known
+    shopping.leave_cart()
+    cart.refresh_from_db()
+    assert (cart.state, cart.held_since) == ("active", None)
+    shopping.wait(hours=2)
+    cart.refresh_from_db()
+    assert cart.state == "abandoned"
+
+
+def test_of_a_payment_that_nobody_ends_is_told_why_nobody_was_reminded(shopping):
+    shopping.leave_cart()
+    shopping.host.carts["17"] = replace(shopping.host.carts["17"], is_frozen=True)
+    for _day in range(9):
+        shopping.wait(days=1)
+    assert codes(cart=Cart.objects.get()) == ["subject_frozen"]
+
+
+def test_a_payment_that_ends_is_held_no_more(shopping):
+    shopping.leave_cart()
+    known = shopping.host.carts["17"]
+    shopping.host.carts["17"] = replace(known, is_frozen=True)
+    shopping.wait(hours=2)
+    assert Cart.objects.get().held_since is not None
+
+    shopping.host.carts["17"] = known
+    shopping.wait(hours=2)
+    cart = Cart.objects.get()
+    assert (cart.state, cart.held_since) == ("abandoned", None)
+
+
+def ask_in_vain(reference):
+    raise ConnectionError("the shop does not answer")
 
 
 def test_a_paused_flow_holds_and_goes_on(shopping, mailoutbox):
