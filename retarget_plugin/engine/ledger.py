@@ -139,9 +139,12 @@ def retake(*, now: datetime) -> Counter[str]:
 
 
 def expire(*, now: datetime) -> int:
-    """End what is past its deadline and nobody may or can take: its shop is stopped, its gateway gone, it was set aside."""
+    """End what is past its deadline and nobody may or can take: its shop is stopped, its gateway gone, it was set aside, or
+    workers were lost with it."""
     waiting = {MessageState.SCHEDULED, *SET_ASIDE}
-    overdue = Message.objects.filter(not_after__lt=now - OVERDUE, state__in=waiting).order_by("not_after", "pk")
+    # What comes alone has its turn so late that it is not left to anybody.
+    is_left = Q(not_after__gte=now - OVERDUE, strikes=0)
+    overdue = Message.objects.filter(~is_left, not_after__lt=now, state__in=waiting).order_by("not_after", "pk")
     taken = claim(overdue, limit=EXPIRED_AT_ONCE, stamp="fence", fence=F("fence") + 1)
     ids = [message.pk for message in taken]
     late = Message.objects.filter(pk__in=ids, state__in=waiting)

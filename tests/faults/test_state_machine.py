@@ -515,3 +515,17 @@ def test_a_message_that_a_dead_worker_held_waits_anew_once_its_cart_was_left_aga
         story.leave_carts({"1"})
     finally:
         story.teardown()
+
+
+def test_what_dead_workers_held_does_not_wait_for_its_turn_past_its_deadline(shop):
+    story = Shopping()
+    try:
+        story.leave_carts({"1", "3", "5"})
+        story.worker_dies(minutes=240, stop="after_claim")
+        held = Message.objects.filter(state="claimed")
+        assert len(held) == 3, "each comes alone from now on"
+        story.clock.now = held.latest("not_after").not_after
+        story.wait(minutes=1)
+        assert set(Message.objects.filter(step="reminder").values_list("state", flat=True)) == {"expired"}
+    finally:
+        story.teardown()
