@@ -11,6 +11,8 @@ from .vocabulary import Stage, Trigger
 
 #: What a cart that is left may pull.
 TRIGGERS = (Trigger.CART_ABANDONED, Trigger.CHECKOUT_ABANDONED)
+#: For so long a cart in payment, or one that the shop cannot tell about, is looked at again; then it is given up.
+HELD_FOR = timedelta(days=7)
 
 
 class Finding(Enum):
@@ -44,6 +46,11 @@ def read(cart: Cart | None, *, touched_at: datetime, now: datetime, idle: timede
         return Reading(Finding.EMPTY, touched_at)
     last = max(touched_at, min(cart.updated_at, now)) if cart.updated_at else touched_at
     return Reading(Finding.ABANDONED if last <= now - idle else Finding.ACTIVE, last)
+
+
+def is_given_up(held_since: datetime, *, now: datetime) -> bool:
+    """True when a cart was held for too long: a payment that nobody ends leaves its cart as it is for years."""
+    return now - held_since >= HELD_FOR
 
 
 def trigger_for(stage: str) -> Trigger:

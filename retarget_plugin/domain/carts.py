@@ -42,6 +42,13 @@ class Identity:
         return cls(**{**data, "born_on": date.fromisoformat(born_on) if born_on else None})
 
 
+def _told(amount: Decimal) -> str:
+    """As it is kept. Raises TypeError for what is no amount: it could not be read back."""
+    if not isinstance(amount, Decimal | int | float):
+        raise TypeError(f"{amount!r} is no amount of money; a Decimal is needed.")
+    return str(amount)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """One line. `unit_price` includes tax, as the shopper sees it; `url` and `image_url` are absolute or empty.
@@ -68,7 +75,7 @@ class Item:
             "product_id": self.product_id,
             "title": self.title,
             "quantity": self.quantity,
-            "unit_price": str(self.unit_price),
+            "unit_price": _told(self.unit_price),
             "variant_id": self.variant_id,
             "sku": self.sku,
             "url": self.url,
@@ -138,10 +145,10 @@ class Order:
     def to_data(self) -> dict[str, Any]:
         """JSON-safe form, as it is kept until it is read; `from_data` reads it back equal."""
         return asdict(self) | {
-            "total": str(self.total),
+            "total": _told(self.total),
             "identity": self.identity.to_data() if self.identity else None,
             "items": [item.to_data() for item in self.items],
-            "discounts": {code: str(amount) for code, amount in self.discounts.items()},
+            "discounts": {code: _told(amount) for code, amount in self.discounts.items()},
             "placed_at": self.placed_at.isoformat() if self.placed_at else None,
             "fulfilled_at": self.fulfilled_at.isoformat() if self.fulfilled_at else None,
         }

@@ -169,7 +169,7 @@ SHOPPING = (
         kept="orders",
         person="number email phone items coupon_codes discounts told counted",
         facts="id shop reference contact cart currency total is_paid is_by_staff paid_at fulfilled_at touched_at"
-        " told_at read_at placed_at cancelled_at settled_at credited_message counted_at",
+        " told_at read_at read_again_at placed_at cancelled_at settled_at credited_message counted_at",
         ties="contact",
         typed={"email": "email", "phone": "phone"},
     ),

@@ -14,6 +14,8 @@ from typing import Any
 #: With fewer customers a fifth of them is a handful, and chance.
 FEWEST_CUSTOMERS = 50
 FIFTHS = 5
+#: What a row can hold; whoever spent more spent no less than anybody.
+MOST_SPENT = Decimal("999999999999.99")
 
 _DAY = 86_400.0
 
@@ -96,9 +98,10 @@ def history(orders: Sequence[Bought], *, currency: str) -> History | None:
     if not orders:
         return None
     times = sorted(order.at for order in orders)
+    spent = sum((order.total for order in orders if order.currency == currency), Decimal())
     return History(
         orders=len(orders),
-        spent=sum((order.total for order in orders if order.currency == currency), Decimal()),
+        spent=max(-MOST_SPENT, min(spent, MOST_SPENT)),
         first_order_at=times[0],
         last_order_at=times[-1],
         median_gap_days=median_gap_days(times),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
 from django.db import transaction
 
@@ -16,12 +17,9 @@ from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.vocabulary import CartState, Reason, RunState, Stage
 from retarget_plugin.models import Cart, Contact, FlowRun, Shop
 
-from . import contacts, decisions, products, runs
+from . import batches, contacts, decisions, products, runs
 
 logger = logging.getLogger("retarget_plugin.abandonment")
-
-#: For so long a cart in payment, or one that the shop cannot tell about, is looked at again; then it is given up.
-HELD_FOR = timedelta(days=7)
 
 
 def sweep(*, now: datetime) -> Counter[str]:
@@ -30,21 +28,29 @@ def sweep(*, now: datetime) -> Counter[str]:
     Two sweeps at once do no harm: a cart changes state only if it was not touched since it was read.
     """
     tally: Counter[str] = Counter()
+
+    def look(cart: Cart) -> None:
+        tally[_look(cart, now=now)] += 1
+
+    def hold(cart: Cart) -> None:
+        logger.exception("host %s could not tell about cart %s; it is asked again later", cart.shop.host, cart.pk)
+        _hold(cart, Reason.SUBJECT_UNREADABLE, now=now)
+        tally["unreadable"] += 1
+
+    batches.each(_idle(now), look, otherwise=hold)
+    return tally
+
+
+def _idle(now: datetime) -> Iterator[Cart]:
     for shop in Shop.objects.all():
         for cart in Cart.objects.idle(shop, now=now)[: conf.settings.BATCH_SIZE]:
             cart.shop = shop
-            tally[_look(cart, now=now)] += 1
-    return tally
+            yield cart
 
 
 def _look(cart: Cart, *, now: datetime) -> str:
     shop = cart.shop
-    try:
-        snapshot = hosts.get_host(shop.host).get_cart(cart.reference)
-    except Exception:
-        logger.exception("host %s could not tell about a cart; it is asked again later", shop.host)
-        _hold(cart, Reason.SUBJECT_UNREADABLE, now=now)
-        return "unreadable"
+    snapshot = hosts.get_host(shop.host).get_cart(cart.reference)
     reading = rules.read(snapshot, touched_at=cart.touched_at, now=now, idle=shop.abandoned_after)
     if reading.finding in (Finding.GONE, Finding.EMPTY):
         _write(cart, state=CartState.CLOSED, read_at=now, held_since=None)
@@ -60,12 +66,9 @@ def _look(cart: Cart, *, now: datetime) -> str:
 
 
 def _hold(cart: Cart, because: Reason, *, now: datetime, **changes: object) -> None:
-    """What became of the cart cannot be told yet: it goes behind the others, and who was to be reminded of it waits.
-
-    Not for ever: a payment that nobody ends leaves its cart as it is for years.
-    """
+    """What became of the cart cannot be told yet: it goes behind the others, and who was to be reminded of it waits."""
     since = cart.held_since or now
-    if now - since < HELD_FOR:
+    if not rules.is_given_up(since, now=now):
         _write(cart, touched_at=now, held_since=since, **changes)
         return
     with transaction.atomic():

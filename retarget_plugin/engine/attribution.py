@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -13,19 +14,29 @@ from retarget_plugin.domain.facts import Happening
 from retarget_plugin.domain.vocabulary import Exit, Reason, RunState
 from retarget_plugin.models import Cart, Click, FlowRun, Order
 
-from . import coupons, exits, purchases, runs
+from . import batches, coupons, exits, purchases, runs
+
+logger = logging.getLogger("retarget_plugin.attribution")
 
 
 def settle_new(*, now: datetime, limit: int = 200) -> int:
-    """Settle the orders that were read since; answers how many."""
+    """Settle the orders that were read since; answers how many. One that fails is tried again by the next call."""
     waiting = Order.objects.filter(settled_at=None, read_at__isnull=False).select_related(
         "shop", "cart__restored_by", "contact"
     )
     count = 0
-    for order in waiting.order_by("read_at")[:limit]:
+
+    def settle(order: Order) -> None:
+        nonlocal count
         with transaction.atomic():
             _settle(order, now=now)
         count += 1
+
+    batches.each(
+        waiting.order_by("read_at")[:limit],
+        settle,
+        otherwise=lambda order: logger.exception("order %s could not be settled; it is tried again", order.pk),
+    )
     return count
 
 

@@ -13,7 +13,7 @@ from retarget_plugin.domain.carts import Identity as HostIdentity
 from retarget_plugin.models import Cart, Erasure, ErasureRequest, Shop
 from retarget_plugin.models.claims import claim
 
-from . import contacts, journal, privacy, suppressions
+from . import batches, contacts, journal, privacy, suppressions
 
 logger = logging.getLogger("retarget_plugin.erasures")
 
@@ -80,10 +80,18 @@ def _repeat(entry: journal.Entry, *, now: datetime) -> bool:
 def _finish(*, now: datetime) -> int:
     """Erasures whose process ended in the middle, or which failed."""
     count = 0
-    # Somebody may be at it this moment.
-    for erasure in Erasure.objects.filter(done_at=None, at__lt=now - timedelta(minutes=5)).order_by("at")[:10]:
+
+    def finish(erasure: Erasure) -> None:
+        nonlocal count
         privacy.carry_out(erasure, now=now)
         count += 1
+
+    batches.each(
+        # Somebody may be at it this moment.
+        Erasure.objects.filter(done_at=None, at__lt=now - timedelta(minutes=5)).order_by("at")[:10],
+        finish,
+        otherwise=lambda erasure: logger.exception("erasure %s could not be finished; it is tried again", erasure.pk),
+    )
     return count
 
 

@@ -18,6 +18,8 @@ LATELY = timedelta(hours=1)
 ANSWERS = (Reason.SENT, Reason.RETRYING, Reason.REJECTED, Reason.OUTCOME_UNKNOWN)
 #: A due message waits for the next tick, or for a worker; longer than this, nobody is working.
 OVERDUE = timedelta(minutes=15)
+#: An order that could not be read in this time will hardly be read without somebody's help.
+UNREADABLE = timedelta(hours=1)
 #: A shop with a flow turned on from which no cart was heard for this long has probably lost its signals.
 SILENCE = timedelta(days=7)
 
@@ -57,6 +59,7 @@ class Status:
     outcomes_unknown   an attempt's answer was lost; staff should look at the provider's own record
     messages_parked    a message's template fails; it goes out once that is corrected and the message released
     messages_quarantined  an unexpected error met a message, or it ended its workers; its detail says more
+    orders_unreadable  an order could not be read for an hour; the workers' log says why
     cart_events_missing  a shop with a flow turned on has not told of a cart for 7 days
 
     `messages`: state -> number of messages created in the last 7 days, every state named. `answers`: what providers
@@ -81,7 +84,7 @@ class Status:
 
 
 def status(now: datetime) -> Status:
-    """Six queries, each on an index."""
+    """Seven queries, each on an index."""
     shops, gateways, row = _shops(now), _gateways(), Installation.objects.first()
     ids = [shop.shop for shop in shops]
     messages = _messages(ids, now)
@@ -98,6 +101,7 @@ def status(now: datetime) -> Status:
         "outcomes_unknown": unknown > 0,
         "messages_parked": parked > 0,
         "messages_quarantined": quarantined > 0,
+        "orders_unreadable": _unreadable_orders(now).exists(),
         "cart_events_missing": any(shop.is_silent for shop in shops),
     }
     problems = tuple(name for name, is_found in found.items() if is_found)
@@ -166,6 +170,10 @@ def _messages(shops: list[int], now: datetime) -> dict[str, int]:
 def _answers(shops: list[int], now: datetime) -> dict[str, int]:
     told = Decision.objects.filter(shop__in=shops, code__in=ANSWERS, at__gte=now - LATELY).order_by()
     return {code.value: 0 for code in ANSWERS} | dict(told.values_list("code").annotate(count=Count("pk")))
+
+
+def _unreadable_orders(now: datetime) -> QuerySet[Order]:
+    return Order.objects.filter(read_at=None, read_again_at__isnull=False, touched_at__lt=now - UNREADABLE)
 
 
 def _gateways() -> tuple[GatewayStatus, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,11 +16,13 @@ from retarget_plugin.domain.carts import Order as OrderSnapshot
 from retarget_plugin.domain.vocabulary import CartState
 from retarget_plugin.models import Cart, Contact, Order
 
-from . import contacts, sightings
+from . import batches, contacts, sightings
 
 logger = logging.getLogger("retarget_plugin.orders")
 
 AT_ONCE = 200
+#: An order that cannot be read rests for as long as it has been there, and for so long at least and at most.
+LEAST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=10)
 
 
 def touch(
@@ -50,25 +52,31 @@ def read_new(*, now: datetime) -> int:
     """Read all orders that moved since they were last read; answers how many were read.
 
     Called before anything is sent, so that no message goes to somebody whose order is known to the shop.
-    An order its host cannot tell now stays unread and is tried again at the next call.
+    An order its host cannot tell now, or tells of what no order can be, is read again later and holds up no other.
     """
-    done = seen = 0
-    while batch := list(Order.objects.unread().filter(pk__gt=seen).select_related("shop").order_by("pk")[:AT_ONCE]):
-        for order in batch:
-            done += _read(order, now=now)
-        seen = batch[-1].pk
+    done = 0
+
+    def read(order: Order) -> None:
+        nonlocal done
+        done += _read(order, now=now)
+
+    while batch := list(Order.objects.unread(now=now).select_related("shop").order_by("touched_at")[:AT_ONCE]):
+        batches.each(batch, read, otherwise=lambda order: _put_off(order, now=now))
     return done
 
 
 def _read(order: Order, *, now: datetime) -> int:
     if order.told:
-        return _store(order, _unbundled(order, OrderSnapshot.from_data(order.told)), now=now)
-    try:
+        snapshot: OrderSnapshot | None = OrderSnapshot.from_data(order.told)
+    else:
         snapshot = hosts.get_host(order.shop.host).get_order(order.reference)
-    except Exception:
-        logger.exception("host %s could not tell about an order; it is read again later", order.shop.host)
-        return 0
     return _store(order, _unbundled(order, snapshot) if snapshot else None, now=now)
+
+
+def _put_off(order: Order, *, now: datetime) -> None:
+    logger.exception("host %s could not tell about order %s; it is read again later", order.shop.host, order.pk)
+    rest = min(max(now - order.touched_at, LEAST_REST), LONGEST_REST)
+    Order.objects.filter(pk=order.pk, touched_at=order.touched_at).update(read_again_at=now + rest)
 
 
 def _unbundled(order: Order, snapshot: OrderSnapshot) -> OrderSnapshot:
@@ -117,7 +125,7 @@ def _store(order: Order, snapshot: OrderSnapshot | None, *, now: datetime) -> in
             total=snapshot.total,
             items=[item.to_data() for item in snapshot.items],
             coupon_codes=list(snapshot.coupon_codes),
-            discounts={code: str(amount) for code, amount in snapshot.discounts.items()},
+            discounts=snapshot.to_data()["discounts"],
             told={},
             **_progress(order, snapshot, placed_at=placed_at, now=now),
             read_at=now,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 
 from retarget_plugin import conf
 from retarget_plugin.domain import admission, occasions
@@ -21,7 +22,7 @@ from retarget_plugin.domain.vocabulary import Exit, FlowState, Reason, RunState
 from retarget_plugin.models import Cart, Contact, Flow, FlowRun, FlowVersion, Message, Order
 from retarget_plugin.models.claims import claim
 
-from . import acts, decisions, delivery, experiments, facts, ledger, walks
+from . import acts, batches, decisions, delivery, experiments, facts, ledger, walks
 
 logger = logging.getLogger("retarget_plugin.flows")
 
@@ -184,26 +185,23 @@ def _leave_lower(flow: Flow, subject: str, contact: Contact, *, now: datetime) -
 def advance(*, now: datetime, limit: int | None = None) -> int:
     """Move the runs that are due on; answers how many were looked at.
 
-    A claim moves `due_at` past the lease, so a run whose worker died is simply due again.
+    A claim moves `due_at` past the lease, so a run whose worker died, or that could not be moved, is simply due again.
     """
     due = FlowRun.objects.filter(state=RunState.ACTIVE, due_at__lte=now).order_by("due_at", "pk")
     lease = now + timedelta(seconds=conf.settings.LEASE_SECONDS)
     claimed = claim(due, limit=limit or conf.settings.BATCH_SIZE, stamp="due_at", due_at=lease)
     runs = FlowRun.objects.filter(pk__in=[run.pk for run in claimed]).order_by("pk").whole()
     known = _facts(runs, now=now)
-    for run in runs:
-        if run.pk not in known:
-            continue
-        try:
-            with transaction.atomic():
-                _walk(run, known[run.pk], now=now)
-        except _Overtaken:
-            continue
-        except DatabaseError:
-            raise
-        except Exception:
-            # It is due again after its lease; the others go on.
-            logger.exception("run %s could not be moved on", run.pk)
+
+    def move(run: FlowRun) -> None:
+        with suppress(_Overtaken), transaction.atomic():
+            _walk(run, known[run.pk], now=now)
+
+    batches.each(
+        (run for run in runs if run.pk in known),
+        move,
+        otherwise=lambda run: logger.exception("run %s could not be moved on", run.pk),
+    )
     return len(claimed)
 
 

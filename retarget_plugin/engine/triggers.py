@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from retarget_plugin import conf
 from retarget_plugin.domain.flows import Definition, FlowError
@@ -17,7 +17,7 @@ from retarget_plugin.domain.vocabulary import FlowState, Trigger
 from retarget_plugin.models import Contact, Flow, FlowRun, Shop, Watch
 from retarget_plugin.models.claims import claim
 
-from . import lapses, milestones, restocks, runs, visits
+from . import batches, lapses, milestones, restocks, runs, visits
 from .watches import Finding
 
 logger = logging.getLogger("retarget_plugin.triggers")
@@ -79,19 +79,20 @@ def sweep(*, now: datetime) -> Counter[str]:
     due = Watch.objects.filter(due_at__lte=now).order_by("due_at", "pk")
     lease = now + timedelta(seconds=conf.settings.LEASE_SECONDS)
     claimed = claim(due, limit=conf.settings.BATCH_SIZE, stamp="due_at", due_at=lease)
-    batches: dict[int, list[Watch]] = defaultdict(list)
+    watched: dict[int, list[Watch]] = defaultdict(list)
     for watch in claimed:
-        batches[watch.flow_id].append(watch)
-    flows = Flow.objects.select_related("shop", "version").defer("version__content").in_bulk(batches)
+        watched[watch.flow_id].append(watch)
+    flows = Flow.objects.select_related("shop", "version").defer("version__content").in_bulk(watched)
     tally = Counter(looked=len(claimed))
-    for pk, batch in sorted(batches.items()):
-        try:
-            tally["entered"] += _look(flows[pk], batch, now=now)
-        except DatabaseError:
-            raise
-        except Exception:
-            # They are due again after their lease; those of other flows go on.
-            logger.exception("what flow %s waits for could not be looked at", pk)
+
+    def look(pk: int) -> None:
+        tally["entered"] += _look(flows[pk], watched[pk], now=now)
+
+    batches.each(
+        sorted(watched),
+        look,
+        otherwise=lambda pk: logger.exception("what flow %s waits for could not be looked at", pk),
+    )
     return +tally
 
 

@@ -90,8 +90,8 @@ class Cart(models.Model):
 
     `email`, `phone`, `external_id` are claims from the shop's request; `contact` is settled when the cart is read.
     `told_at`: the host's own time of a snapshot that came with its event. `held_since`: it has been in payment, or the shop
-    could not tell about it, at every look since. `restored_by` is the message whose link rebuilt
-    this cart in another browser.
+    could not tell about it, at every look since. `restored_by` is the message whose link rebuilt this cart in another
+    browser.
     """
 
     shop = models.ForeignKey(

@@ -34,7 +34,12 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
         A `snapshot` is what it will be read from, unless a later one is known; without one the host is asked.
         """
-        update = {"touched_at": "excluded.touched_at", "read_at": "NULL", "told": "excluded.told"}
+        update = {
+            "touched_at": "excluded.touched_at",
+            "read_at": "NULL",
+            "read_again_at": "NULL",
+            "told": "excluded.told",
+        }
         return touch(
             self.model,
             host=host,
@@ -62,8 +67,9 @@ class OrderQuerySet(models.QuerySet["Order"]):
             using=self.db,
         )
 
-    def unread(self) -> OrderQuerySet:
-        return self.filter(read_at=None)
+    def unread(self, *, now: datetime) -> OrderQuerySet:
+        """Those to be read, less what could not be a moment ago."""
+        return self.filter(Q(read_again_at=None) | Q(read_again_at__lte=now), read_at=None)
 
 
 class Order(models.Model):
@@ -71,8 +77,9 @@ class Order(models.Model):
 
     `paid_at` and `fulfilled_at`: when we learned it, or the host's own time where it says one; `is_by_staff`: nobody bought
     it in the shop by themselves. `told` is what came with the event, until it is read, and `told_at` the host's own time of
-    it. `credited_message` is the last human click within the window, if any. `counted` is what of it was added to what is
-    known of products and of its contact, and `counted_at` when (`engine.purchases`).
+    it. `read_again_at`: it could not be read, and is tried again then. `credited_message` is the last human click within
+    the window, if any. `counted` is what of it was added to what is known of products and of its contact, and `counted_at`
+    when (`engine.purchases`).
     """
 
     shop = models.ForeignKey(
@@ -107,6 +114,7 @@ class Order(models.Model):
     told = models.JSONField(_("told with the event"), default=dict, blank=True, editable=False)
     told_at = models.DateTimeField(_("told by the shop"), null=True, blank=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    read_again_at = models.DateTimeField(_("read again"), null=True, blank=True, editable=False)
     placed_at = models.DateTimeField(_("placed"))
     cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
     settled_at = models.DateTimeField(_("flows left and message credited"), null=True, blank=True)

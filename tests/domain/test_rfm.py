@@ -62,6 +62,15 @@ def test_an_order_in_another_currency_is_counted_and_not_summed():
     assert (found.orders, found.spent, found.median_gap_days) == (2, Decimal("10.00"), 10.0)
 
 
+@pytest.mark.parametrize(
+    ("total", "spent"), [("999999999999.99", "999999999999.99"), ("-999999999999.99", "-999999999999.99")]
+)
+def test_nobody_spent_more_than_a_row_can_hold(total, spent):
+    found = history([bought(9, total), bought(8, total)], currency="EUR")
+
+    assert found.spent == Decimal(spent)
+
+
 def test_one_order_has_no_gap_and_none_is_no_history():
     assert history([bought(3)], currency="EUR").median_gap_days is None
     assert history([], currency="EUR") is None

@@ -191,7 +191,9 @@ class Rig:
     def journal(self, channel: str) -> list[dict[str, Any]]:
         """Lines of a gateway's journal: at (first byte), to, key, hash, answer, is_taken."""
         path = self.folder / f"{channel}.journal"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written = path.read_text() if path.exists() else ""
+        # Of a line that is being written only a part may be seen.
+        return [json.loads(line) for line in written[: written.rfind("\n") + 1].splitlines()]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with closing(databases.connect(self.database_url)) as connection:

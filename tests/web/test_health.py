@@ -231,11 +231,24 @@ def test_a_shop_that_never_spoke_is_silent_after_a_week(client, url, shop):
     assert (fresh, stale) == ([], ["cart_events_missing"])
 
 
-def test_it_costs_six_queries_whatever_there_is(client, url, contact, cart, django_assert_num_queries):
+def test_an_order_that_cannot_be_read_is_a_problem_after_an_hour(client, url, shop):
+    now = timezone.now()
+    order = Order.objects.create(shop=shop, reference="o1", touched_at=now - timedelta(minutes=59), placed_at=now)
+    Order.objects.filter(pk=order.pk).update(read_again_at=now)
+    fresh = client.get(url, headers=BEARER).json()["problems"]
+    Order.objects.filter(pk=order.pk).update(touched_at=now - timedelta(minutes=61))
+    stale = client.get(url, headers=BEARER).json()["problems"]
+    Order.objects.filter(pk=order.pk).update(read_at=now)
+    read = client.get(url, headers=BEARER).json()["problems"]
+
+    assert (fresh, stale, read) == ([], ["orders_unreadable"], [])
+
+
+def test_it_costs_seven_queries_whatever_there_is(client, url, contact, cart, django_assert_num_queries):
     for _ in range(5):
         queued(contact, waiting=timedelta(hours=1))
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         client.get(url, headers=BEARER)
 
 
