@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections import Counter
 from contextlib import ExitStack
@@ -183,8 +184,17 @@ def test_an_event_costs_a_fixed_number_of_statements(client, app):
 # -- what nobody signed -----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def unlogged():
+    """What is logged is kept to the end of the test: of half a million refusals that is gigabytes."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.promise
 @pytest.mark.timeout(length(120, 0))
+@pytest.mark.usefixtures("unlogged")
 def test_every_change_of_a_single_byte_is_refused(client, app, promise):
     """The short form changes each byte in one way, the full one in all 255."""
     told, answers = capture("006"), Counter()
