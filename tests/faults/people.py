@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import django
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 LEFT_AGO = timedelta(minutes=65)
 AFTER, DEADLINE = timedelta(hours=1), timedelta(days=7)
@@ -142,10 +144,27 @@ def main(ledger: str = "", *options: str) -> None:
         return open_shop(now)
     people, shop = list(json.loads(Path(ledger).read_text()).items()), Shop.objects.get()
     for start in range(0, len(people), 2000):
-        with transaction.atomic():
-            carts = settle_in(shop, people[start : start + 2000], now=now)
-            if "--queued" in options:
-                queue(shop, carts, now=now)
+        some = people[start : start + 2000]
+        patiently(partial(come, shop, some, now=now, is_queued="--queued" in options))
+
+
+def come(shop: Any, people: list[tuple[str, str]], *, now: datetime, is_queued: bool) -> None:
+    with transaction.atomic():
+        carts = settle_in(shop, people, now=now)
+        if is_queued:
+            queue(shop, carts, now=now)
+
+
+def patiently(do: Callable[[], None]) -> None:
+    """On SQLite's default options a lock is not waited for by who has read before: it is tried again."""
+    until = monotonic() + 60
+    while True:
+        try:
+            return do()
+        except OperationalError:
+            if monotonic() > until:
+                raise
+            sleep(0.2)
 
 
 if __name__ == "__main__":
