@@ -122,7 +122,9 @@ class Turn:
                 self._measured |= {message.pk} if verdict.is_measured else set()
                 going.append(message)
         # They are asked about as all others are: only what would have left counts as held out.
+        ledger.preparing(held_out)
         found = subjects.read(held_out, now=now)
+        ledger.prepared(held_out)
         for message in held_out:
             subject = found[message.pk]
             refused.append((message, subject if isinstance(subject, Held) else Held(Reason.HOLDOUT)))
@@ -134,6 +136,7 @@ class Turn:
 
     def _prepare(self, messages: list[Message]) -> list[_Ready]:
         """Read and write each message; what cannot be written is held or set aside."""
+        ledger.preparing(messages)
         found = subjects.read(messages, now=self._watch.now)
         refused: list[tuple[Message, Held]] = []
         ready = []
@@ -154,10 +157,9 @@ class Turn:
                     written[message.pk] if message.pk in written else self._compose(message, subject, coupon)
                 ):
                     ready.append(_Ready(message, composed, subject, coupon))
+            ledger.prepared(messages)
             self._hold(refused)
-        for item in ready:
-            if item.message.strikes:
-                ledger.clear(item.message)
+        for _item in ready:
             failpoints.reach("after_render")
         return ready
 

@@ -108,34 +108,48 @@ def _claim(due: Any, *, limit: int, now: datetime) -> list[Message]:
 
 def put_back(messages: Sequence[Message]) -> int:
     """Give claimed messages back untouched: for want of time, or because the way out has trouble."""
-    return _owned(messages).update(state=MessageState.SCHEDULED, leased_until=None) if messages else 0
+    given_back = 0
+    # With the strikes they were claimed with: one that was being prepared has not ended its worker.
+    for strikes in {message.strikes for message in messages}:
+        alike = [message for message in messages if message.strikes == strikes]
+        given_back += _owned(alike).update(state=MessageState.SCHEDULED, leased_until=None, strikes=strikes)
+    return given_back
 
 
-def clear(message: Message) -> None:
-    """A message that workers were lost with has been prepared without harm: it is not what ended them."""
-    Message.objects.filter(pk=message.pk, fence=message.fence, state=MessageState.CLAIMED).update(strikes=0)
-    message.strikes = 0
+def preparing(messages: Sequence[Message]) -> None:
+    """Take down before it begins what may end this worker, for it could not say so afterwards.
+
+    A worker that ends at any other time says nothing about the messages in its hands.
+    """
+    _owned(messages).update(strikes=F("strikes") + 1)
+
+
+def prepared(messages: Sequence[Message]) -> None:
+    """They have been prepared and have ended nobody."""
+    _owned(messages).update(strikes=0)
+    for message in messages:
+        message.strikes = 0
 
 
 def retake(*, now: datetime) -> Counter[str]:
     """What dead workers had only claimed is due again, or set aside when it has ended too many of them."""
-    tally: Counter[str] = Counter()
     expired = Message.objects.filter(leased_until__lt=now, state=MessageState.CLAIMED).order_by("pk")
-    changes = {"state": MessageState.SCHEDULED, "fence": F("fence") + 1, "strikes": F("strikes") + 1}
-    taken = claim(expired, limit=conf.settings.BATCH_SIZE, stamp="fence", leased_until=None, **changes)
-    tally["requeued"] = len(taken)
-    deadly = Message.objects.filter(
-        pk__in=[message.pk for message in taken], state=MessageState.SCHEDULED, strikes__gte=MOST_STRIKES
-    )
-    for message in deadly.select_related("shop", "contact", "run__flow"):
-        detail = f"{message.strikes} workers ended while they prepared it."
-        written = Message.objects.filter(pk=message.pk, state=MessageState.SCHEDULED, fence=message.fence).update(
-            state=MessageState.QUARANTINED, reason=Reason.WORKER_DIED, detail=detail
+    changes = {"leased_until": None, "fence": F("fence") + 1}
+    with transaction.atomic():
+        deadly = claim(
+            expired.filter(strikes__gte=MOST_STRIKES),
+            limit=conf.settings.BATCH_SIZE,
+            stamp="fence",
+            state=MessageState.QUARANTINED,
+            reason=Reason.WORKER_DIED,
+            detail=f"{MOST_STRIKES} workers ended while they prepared it.",
+            **changes,
         )
-        if written:
+        for message in deadly:
             decisions.about_message(message, Reason.WORKER_DIED, now=now, facts={"strikes": message.strikes})
-            tally["quarantined"] += 1
-    return tally
+    harmless = expired.filter(strikes__lt=MOST_STRIKES)
+    requeued = claim(harmless, limit=conf.settings.BATCH_SIZE, stamp="fence", state=MessageState.SCHEDULED, **changes)
+    return Counter(requeued=len(requeued), quarantined=len(deadly))
 
 
 def expire(*, now: datetime) -> int:
@@ -194,7 +208,8 @@ def hold(held: Sequence[tuple[Message, Held]], *, now: datetime) -> Counter[str]
 def set_aside(message: Message, state: MessageState, reason: Reason, detail: str, *, now: datetime) -> str:
     """Stop this message and no other, nothing having left, until staff has mended what is wrong and releases it."""
     with transaction.atomic():
-        written = _owned([message]).update(state=state, reason=reason, detail=detail[:500], leased_until=None)
+        changes = {"reason": reason, "detail": detail[:500], "leased_until": None, "strikes": 0}
+        written = _owned([message]).update(state=state, **changes)
         if written:
             decisions.about_message(message, reason, now=now, facts={"error": detail[:300]})
     return state

@@ -43,7 +43,8 @@ class Message(models.Model):
 
     A worker holds it until `leased_until`; `fence` rises with every claim, so a worker that woke up late can tell.
     `key` goes to providers that take idempotency keys; while `key_until` is set, an earlier attempt under it may have
-    arrived. `strikes` counts the workers that ended while they prepared it. Only `engine.ledger` changes `state`.
+    arrived. `strikes` counts the times that its preparation began and never ended: the workers lost with it. Only
+    `engine.ledger` changes `state`.
     """
 
     shop = models.ForeignKey(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from retarget_plugin import failpoints
@@ -15,7 +15,7 @@ from retarget_plugin.channels.sms.memory import MemoryGateway
 from retarget_plugin.domain.carts import Identity
 from retarget_plugin.domain.messages import Outcome
 from retarget_plugin.domain.vocabulary import OutcomeKind
-from retarget_plugin.engine import composing, delivery, gates, installation
+from retarget_plugin.engine import composing, delivery, gates, installation, subjects
 from retarget_plugin.models import Breaker, Decision, Flow, FlowRun, Message
 from retarget_plugin.models.clock import Stopwatch
 from retarget_plugin.testing import build_cart, build_contact
@@ -270,6 +270,73 @@ def test_a_message_that_workers_die_with_is_taken_alone_and_then_set_aside(shopp
     assert (deadly.state, deadly.reason, deadly.strikes) == ("quarantined", "worker_died", 3)
     assert states() == ["accepted", "accepted", "quarantined"]
     assert Decision.objects.filter(message=deadly, code="worker_died").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_cart_that_workers_die_reading_is_set_aside_also_where_the_person_is_held_out(shopping, monkeypatch):
+    crowd(shopping, 2)
+    deadly = Message.objects.order_by("pk").first()
+    FlowRun.objects.filter(pk=deadly.run_id).update(arm="holdout")
+
+    read = subjects.read
+
+    def deadly_to_read(messages, **facts):
+        if deadly in messages:
+            raise SystemExit
+        return read(messages, **facts)
+
+    monkeypatch.setattr(subjects, "read", deadly_to_read)
+    for _worker in range(3):
+        with pytest.raises(SystemExit):
+            for _round in range(4):
+                delivery.dispatch(now=shopping.clock.now)
+        delivery.recover(now=shopping.clock.advance(seconds=121))
+
+    for _round in range(2):
+        delivery.dispatch(now=shopping.clock.now)
+    deadly.refresh_from_db()
+    assert (deadly.state, deadly.reason, deadly.strikes) == ("quarantined", "worker_died", 3)
+    assert states() == ["accepted", "quarantined"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stop", ["after_claim", "after_render", "before_gate", "after_gate"])
+def test_workers_that_end_while_they_prepare_nothing_say_nothing_against_what_they_hold(shopping, at_stop, stop):
+    crowd(shopping, 2)
+
+    def end():
+        raise SystemExit
+
+    for _worker in range(4):
+        at_stop(stop, end)
+        with pytest.raises(SystemExit):
+            delivery.dispatch(now=shopping.clock.now)
+        delivery.recover(now=shopping.clock.advance(seconds=121))
+        assert set(Message.objects.values_list("state", "strikes")) == {("scheduled", 0)}
+
+    delivery.dispatch(now=shopping.clock.now)
+    assert states() == ["accepted"] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_fails_while_a_message_is_prepared_is_no_strike_against_it(shopping, due_text, monkeypatch):  # noqa: F811
+    Message.objects.update(strikes=2)
+
+    read = subjects.read
+
+    def broken(messages, **facts):
+        if messages:
+            raise OperationalError("the connection is gone")
+        return read(messages, **facts)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(subjects, "read", broken)
+        for _round in range(3):
+            delivery.dispatch(now=shopping.clock.now)
+            assert Message.objects.values_list("state", "strikes").get() == ("scheduled", 2)
+
+    delivery.dispatch(now=shopping.clock.now)
+    assert Message.objects.values_list("state", "strikes").get() == ("accepted", 0)
 
 
 @pytest.mark.django_db
