@@ -106,21 +106,16 @@ def _claim(due: Any, *, limit: int, now: datetime) -> list[Message]:
     )
 
 
-def put_back(messages: Sequence[Message]) -> int:
+def put_back(messages: Sequence[Message]) -> None:
     """Give claimed messages back untouched: for want of time, or because the way out has trouble."""
-    given_back = 0
     # With the strikes they were claimed with: one that was being prepared has not ended its worker.
     for strikes in {message.strikes for message in messages}:
         alike = [message for message in messages if message.strikes == strikes]
-        given_back += _owned(alike).update(state=MessageState.SCHEDULED, leased_until=None, strikes=strikes)
-    return given_back
+        _owned(alike).update(state=MessageState.SCHEDULED, leased_until=None, strikes=strikes)
 
 
 def preparing(messages: Sequence[Message]) -> None:
-    """Take down before it begins what may end this worker, for it could not say so afterwards.
-
-    A worker that ends at any other time says nothing about the messages in its hands.
-    """
+    """Take down, before it begins, what may end this worker: afterwards it could not say so."""
     _owned(messages).update(strikes=F("strikes") + 1)
 
 
@@ -134,22 +129,20 @@ def prepared(messages: Sequence[Message]) -> None:
 def retake(*, now: datetime) -> Counter[str]:
     """What dead workers had only claimed is due again, or set aside when it has ended too many of them."""
     expired = Message.objects.filter(leased_until__lt=now, state=MessageState.CLAIMED).order_by("pk")
-    changes = {"leased_until": None, "fence": F("fence") + 1}
+    harmless, deadly = expired.filter(strikes__lt=MOST_STRIKES), expired.filter(strikes__gte=MOST_STRIKES)
+    detail = f"{MOST_STRIKES} workers ended while they prepared it."
+    aside = {"state": MessageState.QUARANTINED, "reason": Reason.WORKER_DIED, "detail": detail}
     with transaction.atomic():
-        deadly = claim(
-            expired.filter(strikes__gte=MOST_STRIKES),
-            limit=conf.settings.BATCH_SIZE,
-            stamp="fence",
-            state=MessageState.QUARANTINED,
-            reason=Reason.WORKER_DIED,
-            detail=f"{MOST_STRIKES} workers ended while they prepared it.",
-            **changes,
-        )
-        for message in deadly:
-            decisions.about_message(message, Reason.WORKER_DIED, now=now, facts={"strikes": message.strikes})
-    harmless = expired.filter(strikes__lt=MOST_STRIKES)
-    requeued = claim(harmless, limit=conf.settings.BATCH_SIZE, stamp="fence", state=MessageState.SCHEDULED, **changes)
-    return Counter(requeued=len(requeued), quarantined=len(deadly))
+        quarantined = _end_claim(deadly, **aside)
+        why = [(message, Reason.WORKER_DIED, {"strikes": message.strikes}) for message in quarantined]
+        decisions.about_messages(why, now=now)
+    requeued = _end_claim(harmless, state=MessageState.SCHEDULED)
+    return Counter(requeued=len(requeued), quarantined=len(quarantined))
+
+
+def _end_claim(expired: Any, **changes: Any) -> list[Message]:
+    most, fence = conf.settings.BATCH_SIZE, F("fence") + 1
+    return claim(expired, limit=most, stamp="fence", leased_until=None, fence=fence, **changes)
 
 
 def expire(*, now: datetime) -> int:
