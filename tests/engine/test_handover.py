@@ -244,6 +244,17 @@ def test_staff_may_prefer_doubles_to_misses_and_each_is_flagged(shopping, due_te
     assert (message.state, message.may_be_double, message.attempts_made) == ("accepted", True, 2)
 
 
+def lose_three_workers(shopping):
+    """Three end at a message, the first with others in its hands, the next with it alone; then one does what is left."""
+    for _worker in range(3):
+        with pytest.raises(SystemExit):
+            for _round in range(4):
+                delivery.dispatch(now=shopping.clock.now)
+        delivery.recover(now=shopping.clock.advance(seconds=121))
+    for _round in range(2):
+        delivery.dispatch(now=shopping.clock.now)
+
+
 @pytest.mark.django_db
 def test_a_message_that_workers_die_with_is_taken_alone_and_then_set_aside(shopping, monkeypatch):
     crowd(shopping, 3)
@@ -257,15 +268,8 @@ def test_a_message_that_workers_die_with_is_taken_alone_and_then_set_aside(shopp
         return compose(message, **facts)
 
     monkeypatch.setattr(composing, "compose", deadly_to_write)
-    for _worker in range(3):
-        # One comes upon it with others in its hands, the next ones with it alone.
-        with pytest.raises(SystemExit):
-            for _round in range(4):
-                delivery.dispatch(now=shopping.clock.now)
-        delivery.recover(now=shopping.clock.advance(seconds=121))
+    lose_three_workers(shopping)
 
-    for _round in range(2):
-        delivery.dispatch(now=shopping.clock.now)
     deadly.refresh_from_db()
     assert (deadly.state, deadly.reason, deadly.strikes) == ("quarantined", "worker_died", 3)
     assert states() == ["accepted", "accepted", "quarantined"]
@@ -286,14 +290,8 @@ def test_a_cart_that_workers_die_reading_is_set_aside_also_where_the_person_is_h
         return read(messages, **facts)
 
     monkeypatch.setattr(subjects, "read", deadly_to_read)
-    for _worker in range(3):
-        with pytest.raises(SystemExit):
-            for _round in range(4):
-                delivery.dispatch(now=shopping.clock.now)
-        delivery.recover(now=shopping.clock.advance(seconds=121))
+    lose_three_workers(shopping)
 
-    for _round in range(2):
-        delivery.dispatch(now=shopping.clock.now)
     deadly.refresh_from_db()
     assert (deadly.state, deadly.reason, deadly.strikes) == ("quarantined", "worker_died", 3)
     assert states() == ["accepted", "quarantined"]
