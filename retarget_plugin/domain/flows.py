@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -30,7 +30,7 @@ from .steps import (
 from .triggers import Start
 from .vocabulary import Exit, Reason, Stage, Trigger
 
-__all__ = ["Definition", "FlowError", "Step", "follow", "next_step", "parse", "parse_duration"]
+__all__ = ["Definition", "FlowError", "Step", "follow", "next_step", "onward", "parse", "parse_duration"]
 
 #: What this version of the plugin reads. A change that older definitions would be misread by makes it 2.
 FORMAT = 1
@@ -203,6 +203,13 @@ def follow(old: Sequence[Step], new: Sequence[Step], position: int) -> int:
     """Where a run that stands at `position` of `old` stands in `new`: at the same step, else at the next one that is left."""
     at = {step.key: number for number, step in enumerate(new)}
     return next((at[step.key] for step in old[position:] if step.key in at), len(new))
+
+
+def onward(steps: Sequence[Step], position: int, taken: Collection[str]) -> int:
+    """The first step from `position` on that was not taken: another version may have had them in another order."""
+    while position < len(steps) and steps[position].key in taken:
+        position = steps[position].next
+    return position
 
 
 def _send(definition: Definition, step: SendStep, *, mark: datetime, now: datetime, facts: Facts) -> Action:

@@ -194,8 +194,8 @@ MESSAGES = (
         erased=Fate.EMPTIED,
         kept="details",
         person="data happened",
-        facts="id shop flow version contact cart subject state reason position experiment arm anchored_at marked_at reached_at"
-        " entered_at due_at ended_at",
+        facts="id shop flow version contact cart subject state reason position taken experiment arm anchored_at marked_at"
+        " reached_at entered_at due_at ended_at",
     ),
     Table(
         model="Watch",

@@ -142,6 +142,8 @@ class StopStep(Step):
 
 
 Act = TagStep | WebhookStep | NotifyStep | SuppressStep
+#: Where they lead is decided each time somebody comes to them.
+Fork = BranchStep | SplitStep | EventStep
 
 _CHANNEL = shapes.one_of(Channel)
 _LIST_OF_KEYS = Field(shapes.many(shapes.SLUG), default=())

@@ -259,7 +259,7 @@ def _take(run: FlowRun, action: rules.Skip | rules.Go | rules.Do | rules.Send, *
 
 def _write(run: FlowRun, **changes: Any) -> None:
     """Where the run stands now, unless what that was decided on has changed since the run was read."""
-    places = {name: getattr(run, name) for name in ("position", "marked_at", "reached_at", "data")}
+    places = {name: getattr(run, name) for name in ("position", "taken", "marked_at", "reached_at", "data")}
     unchanged = FlowRun.objects.filter(pk=run.pk, state=RunState.ACTIVE, due_at=run.due_at)
     if not unchanged.update(**{**places, **changes}):
         raise _Overtaken
@@ -309,7 +309,7 @@ def _awaited(run: FlowRun, happenings: Sequence[Happening]) -> list[dict[str, st
 def move_all(flow: Flow, version: FlowVersion, *, now: datetime) -> int:
     """Everybody inside `flow` goes on by `version`: at the same step, or at the next one that is left. Answers how many.
 
-    A step that was sent stays sent. Call it in a transaction.
+    A step that they have had, sent or not, they do not have again. Call it in a transaction.
     """
     inside = flow.runs.filter(state=RunState.ACTIVE).exclude(version=version).select_related("flow").order_by("pk")
     runs = list(inside.select_for_update(of=("self",), no_key=True))
@@ -317,7 +317,7 @@ def move_all(flow: Flow, version: FlowVersion, *, now: datetime) -> int:
     told = []
     for run in runs:
         old, new = versions[run.version_id].parsed.steps, version.parsed.steps
-        position = rules.follow(old, new, run.position)
+        position = rules.onward(new, rules.follow(old, new, run.position), run.taken)
         stood_at, stands_at = _key_at(old, run.position), _key_at(new, position)
         run.version, run.position, run.due_at = version, position, now
         if stands_at != stood_at:

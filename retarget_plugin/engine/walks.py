@@ -6,6 +6,7 @@ from datetime import datetime
 
 from retarget_plugin.domain import flows
 from retarget_plugin.domain.facts import Facts
+from retarget_plugin.domain.steps import Fork
 from retarget_plugin.domain.vocabulary import CartState, Reason
 from retarget_plugin.models import FlowRun
 
@@ -22,7 +23,8 @@ def interruption(run: FlowRun, *, now: datetime) -> Reason | datetime | None:
 
 
 def decide(run: FlowRun, known: Facts, *, now: datetime) -> flows.Action:
-    """What `run` does at `now`."""
+    """What `run` does at `now`: at the step where it stands, or at the next one that it has not had."""
+    run.position = flows.onward(run.version.parsed.steps, run.position, run.taken)
     return flows.next_step(
         run.version.parsed,
         run.position,
@@ -37,6 +39,8 @@ def decide(run: FlowRun, known: Facts, *, now: datetime) -> flows.Action:
 def move_on(run: FlowRun, action: flows.Skip | flows.Go | flows.Do | flows.Send, *, now: datetime) -> None:
     """Have `run` stand where `action` leads."""
     run.position, run.reached_at = action.step.next, now
+    if not isinstance(action.step, Fork):
+        run.taken = [*run.taken, action.step.key]
     if not isinstance(action, flows.Go):
         return
     run.position = action.to

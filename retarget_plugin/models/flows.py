@@ -102,8 +102,9 @@ class FlowRun(models.Model):
     """One contact going through one version about one subject. At most one open run per flow, contact and subject.
 
     `anchored_at` is t0: the subject's last activity. Every time is measured from the mark: t0, or `marked_at` once a wait
-    has ended. `reached_at`: when it came to the step where it stands. `due_at` says when to look next; whoever changes
-    what was decided on sets it anew, so that a decision taken meanwhile does not count.
+    has ended. `reached_at`: when it came to the step where it stands. `taken`: keys of the steps it has had, forks apart;
+    none is had twice, in whichever version. `due_at` says when to look next; whoever changes what was decided on sets it
+    anew, so that a decision taken meanwhile does not count.
 
     `arm`: where the contact was drawn, and `experiment`: the one in which this run counts. `data`: what the run speaks of
     besides a cart, ids and slugs by noun ("product", "topic", "order"). `happened`: what its waits wait for, as {"name",
@@ -125,6 +126,7 @@ class FlowRun(models.Model):
     state = models.CharField(_("state"), max_length=8, choices=choices.run_states, default=RunState.ACTIVE)
     reason = models.CharField(_("reason"), max_length=24, choices=choices.reasons, blank=True)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
+    taken = models.JSONField(_("steps taken"), default=list, blank=True)
     experiment = models.ForeignKey(
         "Experiment",
         on_delete=models.SET_NULL,

@@ -373,6 +373,28 @@ def test_people_inside_finish_move_or_leave_when_a_flow_is_published_anew(journe
     assert run.version.number == 2
 
 
+def test_whoever_is_moved_to_another_order_of_steps_has_none_of_them_twice(journey):
+    off, late = {"enabled": False}, {"after": "2d", "deadline": "5d"}
+    journey.publish(send("sent"), send("off", **off), {"key": "pause", "wait": {"for": "1h"}}, send("ahead", **late))
+    journey.enter(journey.person())
+    for _hour in range(2):
+        journey.wait(hours=1)
+
+    again = [send("off", **late), {"key": "pause", "wait": {"for": "1h"}}, send("sent"), send("new", **late)]
+    journey.publish(send("ahead", **late), *again, inside="move")
+    for _day in range(4):
+        journey.wait(days=1)
+
+    assert journey.sent == ["sent", "ahead", "new"]
+    told = journey.decided("step_skipped", "waited", "moved", "finished")
+    assert [(code, step) for code, step, _facts in told] == [
+        ("step_skipped", "off"),
+        ("waited", "pause"),
+        ("moved", ""),
+        ("finished", ""),
+    ]
+
+
 def test_a_worker_that_decided_by_the_old_version_changes_nothing_after_the_move(journey, monkeypatch):
     journey.publish(*OLD)
     journey.enter(journey.person())

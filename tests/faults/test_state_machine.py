@@ -359,9 +359,11 @@ class Shopping(RuleBasedStateMachine):
             told["message", message].add(code)
             told["run", run].add(code)
         for message in Message.objects.all():
-            if message.state in ("scheduled", "claimed"):
+            if message.state == "scheduled":
                 is_late = message.not_after < self.clock.now
                 assert not is_late, f"{message.step} waits past its deadline: {message.reason}"
+            if message.state == "claimed":
+                assert message.leased_until >= self.clock.now, f"{message.step} is left with a dead worker"
             if message.state in ("cancelled", "expired") and message.created_at > self._remembered_since():
                 assert message.reason in told["message", message.pk] | told["run", message.run_id]
         # Who is inside a flow goes on by the version that was in use at the door, or the one they were moved to.
@@ -527,5 +529,21 @@ def test_what_dead_workers_held_does_not_wait_for_its_turn_past_its_deadline(sho
         story.clock.now = held.latest("not_after").not_after
         story.wait(minutes=1)
         assert set(Message.objects.filter(step="reminder").values_list("state", flat=True)) == {"expired"}
+    finally:
+        story.teardown()
+
+
+def test_what_a_dead_worker_holds_past_its_deadline_ends_with_its_lease(shop):
+    story = Shopping()
+    try:
+        story.gateway_answers([OutcomeKind.RATE_LIMITED])
+        story.leave_carts({"1"})
+        story.worker_dies(minutes=15, stop="after_gate")
+        text = Message.objects.filter(step="sms")
+        assert text.get().not_after == story.clock.now
+        story.wait(minutes=1)
+        assert text.get().state == "claimed", "another worker may be alive and hold it"
+        story.wait(minutes=10)
+        assert text.get().state == "expired"
     finally:
         story.teardown()
